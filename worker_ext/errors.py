@@ -56,6 +56,7 @@ class IndexingError(WorkerExtError):
     """A function app, or one of its functions, cannot be loaded.
 
     :param function: the function's name, if the error is about one function.
+    :param detail: the traceback of the user's own code, if it raised.
     """
 
     def __init__(
@@ -66,9 +67,11 @@ class IndexingError(WorkerExtError):
         file: str | Path | None = None,
         line: int | None = None,
         hint: str | None = None,
+        detail: str | None = None,
     ) -> None:
         super().__init__(message, file=file, line=line, hint=hint)
         self.function = function
+        self.detail = detail
 
 
 class ProtocolError(WorkerExtError):

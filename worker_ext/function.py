@@ -1,0 +1,41 @@
+"""The first noun: a function that a user wrote."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+
+def is_async_callable(call: object) -> bool:
+    """Whether calling ``call`` gives an awaitable: coroutine functions, partials and callable objects of such."""
+    while isinstance(call, partial):
+        call = call.func
+    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004
+
+
+class Function:
+    """A function as the worker runs it, whichever system it was written for.
+
+    :param name: its name as the user knows it.
+    :param call: what the user wrote, called with keyword arguments.
+    :param directory: its folder, as hooks and its ``Context`` see it.
+    :param file: the file that defines it.
+    :param parameters: the names of the arguments that it takes.
+    """
+
+    __slots__ = ("call", "directory", "file", "is_async", "name", "parameters")
+
+    def __init__(
+        self, name: str, call: Callable[..., Any], *, directory: str, file: str, parameters: frozenset[str]
+    ) -> None:
+        self.name = name
+        self.call = call
+        self.directory = directory
+        self.file = file
+        self.parameters = parameters
+        self.is_async = is_async_callable(call)
+
+    def __repr__(self) -> str:
+        return f"<Function {self.name} of {self.file}>"

@@ -1,0 +1,54 @@
+"""The third noun: one call of a function, with all that belongs to it."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+from .context import Context
+from .function import Function
+
+
+class LogRecord(NamedTuple):
+    """One line that a function, a hook or a library wrote while serving an invocation.
+
+    :ivar level: a number of :mod:`logging`.
+    :ivar name: the logger's name; empty for what was printed.
+    :ivar message: the text, with the traceback if there was one.
+    """
+
+    level: int
+    name: str
+    message: str
+
+
+class Invocation:
+    """One call of one function.
+
+    :param function: what is called.
+    :param arguments: its arguments by name; hooks see and may change this very dict.
+    :param context: what hooks and function are told about the call.
+    """
+
+    __slots__ = ("arguments", "context", "function", "logs")
+
+    def __init__(self, function: Function, arguments: dict[str, Any], context: Context) -> None:
+        self.function = function
+        self.arguments = arguments
+        self.context = context
+        self.logs: list[LogRecord] = []
+
+
+class Outcome(NamedTuple):
+    """How an invocation ended.
+
+    :ivar value: what the function returned, ``None`` if it failed.
+    :ivar error: what it raised, ``None`` if it succeeded.
+    """
+
+    value: Any
+    error: BaseException | None
+
+
+current_invocation: ContextVar[Invocation | None] = ContextVar("current_invocation", default=None)
+"""The invocation that the running code serves, in tasks and threads that it started as well."""

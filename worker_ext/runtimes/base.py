@@ -1,0 +1,66 @@
+"""What a system that functions are written for must say about itself, so that the local host can run its apps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import IndexingError
+from ..function import Function
+from ..invocation import Invocation
+
+
+@dataclass(frozen=True)
+class LoadedFunction:
+    """A function that a runtime has loaded.
+
+    :param function: the function as the worker runs it.
+    :param description: what the host must know of it, as JSON can carry it.
+    """
+
+    function: Function
+    description: dict[str, Any]
+
+
+@dataclass
+class LoadedApp:
+    """What a runtime found in an app's folder.
+
+    :param functions: the functions that can be run.
+    :param problems: why others cannot.
+    """
+
+    functions: list[LoadedFunction] = field(default_factory=list)
+    problems: list[IndexingError] = field(default_factory=list)
+
+
+class Runtime(ABC):
+    """One system's part of a worker process: it loads apps, and turns bytes into invocations and back."""
+
+    @abstractmethod
+    def load(self, script_root: Path) -> LoadedApp:
+        """Load the app in ``script_root``.
+
+        :raises IndexingError: if no function of it can be run.
+        """
+
+    @abstractmethod
+    def decode(self, name: str, invocation_id: str, trace: tuple[str, str], payload: Sequence[bytes]) -> Invocation:
+        """Make an invocation of what the host sent.
+
+        :param name: the function's name.
+        :param trace: the ``traceparent`` and ``tracestate`` that the invocation came with.
+        :param payload: what the trigger gives, as the host's side of this runtime encodes it.
+        :raises Exception: whatever the conversion of the user's input raises; it fails this invocation.
+        """
+
+    @abstractmethod
+    def encode(self, invocation: Invocation, value: Any) -> tuple[int, list[bytes]]:
+        """Make what is sent back of what the function returned and put into its outputs.
+
+        :returns: the HTTP status (0 where there is none), and the parts.
+        :raises Exception: if the value cannot be sent; it fails this invocation.
+        """

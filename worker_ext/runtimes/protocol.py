@@ -1,0 +1,110 @@
+"""What the local host and its workers say to each other, in frames of :mod:`worker_ext.transports.frames`.
+
+=========  ==============  =====================================================================================
+kind       direction       parts
+=========  ==============  =====================================================================================
+HELLO      worker → host   secret, JSON of the process (pid, python)
+READY      worker → host   JSON of the app: its functions, those in error, its extensions
+BROKEN     worker → host   JSON of why the app cannot be loaded (:func:`pack_error`); the worker then ends
+INVOKE     host → worker   function name, invocation id, traceparent, tracestate, then what the trigger gives
+RESULT     worker → host   head (:data:`RESULT_HEAD`), the log lines, then what the runtime made of the value
+FAILURE    worker → host   number of log lines (u16), the log lines, exception type, message, traceback
+LOG        worker → host   invocation id, one log line or more
+CANCEL     host → worker   (the call number says which)
+STOP       host → worker   finish what is running, then end
+=========  ==============  =====================================================================================
+
+A log line is three parts: level as decimal digits, logger name, text. Texts are UTF-8.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from enum import IntEnum
+from struct import Struct
+from typing import Any
+
+from ..errors import IndexingError, ProtocolError, WorkerExtError
+from ..invocation import LogRecord
+
+SECRET_VARIABLE = "WORKER_EXT_SECRET"
+"""The environment variable that hands the connection's secret to the worker, which removes it at once."""
+
+RESULT_HEAD = Struct("<HH")
+"""Number of log lines, and the status of an HTTP answer (0 for other triggers)."""
+
+COUNT = Struct("<H")
+
+_MAX_LINES = 20_000  # three parts each: what fits in one frame with room for the rest
+
+
+class Kind(IntEnum):
+    """The kinds of frames."""
+
+    HELLO = 1
+    READY = 2
+    BROKEN = 3
+    INVOKE = 4
+    RESULT = 5
+    FAILURE = 6
+    LOG = 7
+    CANCEL = 8
+    STOP = 9
+
+
+def pack_lines(records: Sequence[LogRecord]) -> list[bytes]:
+    """Encode log lines; the oldest ones are left out where there are too many for one frame."""
+    parts: list[bytes] = []
+    for level, name, message in records[-_MAX_LINES:]:
+        parts += (b"%d" % level, name.encode(errors="replace"), message.encode(errors="replace"))
+    return parts
+
+
+def unpack_lines(parts: Sequence[bytes]) -> list[LogRecord]:
+    """Decode what :func:`pack_lines` made.
+
+    :raises ProtocolError: if it did not.
+    """
+    try:
+        return [
+            LogRecord(int(parts[at]), parts[at + 1].decode(), parts[at + 2].decode()) for at in range(0, len(parts), 3)
+        ]
+    except (ValueError, IndexError) as error:
+        raise ProtocolError(f"log lines cannot be decoded: {error}") from None
+
+
+def pack_error(error: WorkerExtError) -> dict[str, Any]:
+    """An error as JSON can carry it."""
+    fields = {"message": error.message, "file": error.file, "line": error.line, "hint": error.hint}
+    if isinstance(error, IndexingError):
+        fields |= {"function": error.function, "detail": error.detail}
+    return fields
+
+
+def unpack_error(fields: dict[str, Any]) -> IndexingError:
+    """The error that :func:`pack_error` packed."""
+    return IndexingError(
+        fields["message"],
+        file=fields.get("file"),
+        line=fields.get("line"),
+        hint=fields.get("hint"),
+        function=fields.get("function"),
+        detail=fields.get("detail"),
+    )
+
+
+def pack_json(value: Any) -> bytes:
+    """Encode ``value`` as compact JSON."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def unpack_json(data: bytes) -> Any:
+    """Decode JSON from the other side.
+
+    :raises ProtocolError: if it is none.
+    """
+    try:
+        return json.loads(data)
+    except ValueError as error:
+        raise ProtocolError(f"a message is not JSON: {error}") from None
