@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import IndexingError
 from ..function import Function
@@ -37,6 +37,19 @@ class LoadedApp:
     problems: list[IndexingError] = field(default_factory=list)
 
 
+class Answer(NamedTuple):
+    """What a successful invocation sends back.
+
+    :ivar status: the HTTP status, 0 where there is none.
+    :ivar outputs: name, kind and data of each output in turn.
+    :ivar parts: the rest, as the trigger has it; for HTTP the body, then name and value of each header.
+    """
+
+    status: int
+    outputs: list[bytes]
+    parts: list[bytes]
+
+
 class Runtime(ABC):
     """One system's part of a worker process: it loads apps, and turns bytes into invocations and back."""
 
@@ -48,19 +61,17 @@ class Runtime(ABC):
         """
 
     @abstractmethod
-    def decode(self, name: str, invocation_id: str, trace: tuple[str, str], payload: Sequence[bytes]) -> Invocation:
+    def decode(self, name: str, invocation_id: str, payload: Sequence[bytes]) -> Invocation:
         """Make an invocation of what the host sent.
 
         :param name: the function's name.
-        :param trace: the ``traceparent`` and ``tracestate`` that the invocation came with.
         :param payload: what the trigger gives, as the host's side of this runtime encodes it.
         :raises Exception: whatever the conversion of the user's input raises; it fails this invocation.
         """
 
     @abstractmethod
-    def encode(self, invocation: Invocation, value: Any) -> tuple[int, list[bytes]]:
+    def encode(self, invocation: Invocation, value: Any) -> Answer:
         """Make what is sent back of what the function returned and put into its outputs.
 
-        :returns: the HTTP status (0 where there is none), and the parts.
         :raises Exception: if the value cannot be sent; it fails this invocation.
         """

@@ -6,15 +6,16 @@ kind       direction       parts
 HELLO      worker → host   secret, JSON of the process (pid, python)
 READY      worker → host   JSON of the app: its functions, those in error, its extensions
 BROKEN     worker → host   JSON of why the app cannot be loaded (:func:`pack_error`); the worker then ends
-INVOKE     host → worker   function name, invocation id, traceparent, tracestate, then what the trigger gives
-RESULT     worker → host   head (:data:`RESULT_HEAD`), the log lines, then what the runtime made of the value
+INVOKE     host → worker   function name, invocation id, then what the trigger gives
+RESULT     worker → host   head (:data:`RESULT_HEAD`), the log lines, the outputs, then the answer's own parts
 FAILURE    worker → host   number of log lines (u16), the log lines, exception type, message, traceback
 LOG        worker → host   invocation id, one log line or more
 CANCEL     host → worker   (the call number says which)
 STOP       host → worker   finish what is running, then end
 =========  ==============  =====================================================================================
 
-A log line is three parts: level as decimal digits, logger name, text. Texts are UTF-8.
+A log line is three parts: level as decimal digits, logger name, text. So is an output: the binding's name, the kind
+of its data (``string``, ``bytes``, ``json``, ...), the data. Texts are UTF-8.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from ..invocation import LogRecord
 SECRET_VARIABLE = "WORKER_EXT_SECRET"
 """The environment variable that hands the connection's secret to the worker, which removes it at once."""
 
-RESULT_HEAD = Struct("<HH")
-"""Number of log lines, and the status of an HTTP answer (0 for other triggers)."""
+RESULT_HEAD = Struct("<HHH")
+"""Number of log lines, number of outputs, and the status of an HTTP answer (0 for other triggers)."""
 
 COUNT = Struct("<H")
 

@@ -115,7 +115,7 @@ class FrameConnection(asyncio.Protocol):
     Frames that are sent while received ones are being handled leave in a single write when the last of them
     has been handled; at any other time a frame is written at once. Nothing ever waits for another loop turn.
 
-    :param on_frame: called with the connection and each frame.
+    :param on_frame: called with the connection and each frame; may be replaced while the connection lives.
     :param on_lost: called once when the connection has ended, with the error if there was one.
     """
 
@@ -124,7 +124,7 @@ class FrameConnection(asyncio.Protocol):
         on_frame: Callable[[FrameConnection, Frame], None],
         on_lost: Callable[[FrameConnection, Exception | None], None],
     ) -> None:
-        self._on_frame = on_frame
+        self.on_frame = on_frame
         self._on_lost = on_lost
         self._decoder = Decoder()
         self._transport: asyncio.Transport | None = None
@@ -141,7 +141,7 @@ class FrameConnection(asyncio.Protocol):
         batch = self._batch = []
         try:
             for frame in self._decoder.feed(data):
-                self._on_frame(self, frame)
+                self.on_frame(self, frame)
         except ProtocolError as error:
             self._fail(error)
         finally:

@@ -86,7 +86,12 @@ class BoundFunction:
     :ivar outputs: its ``Out`` parameters by name.
     :ivar returns: where its return value goes, ``None`` if it may have none.
     :ivar wants_context: whether it declares a ``context`` parameter that is not a binding.
+    :ivar retry: its retry policy as declared, if it has one.
+    :ivar disabled: whether its declaration turns it off.
     """
+
+    retry: Mapping[str, Any] | None = None
+    disabled = False
 
     def __init__(self, name: str, call: Callable[..., Any], bindings: list[Binding], *, directory: str, file: str):
         self.bindings = bindings
@@ -117,13 +122,18 @@ class BoundFunction:
         accepted = frozenset(parameters) | ({"context"} if self.wants_context else frozenset())
         self.function = Function(name, call, directory=directory, file=file, parameters=accepted)
 
-    def encode_outputs(self, arguments: Mapping[str, Any]) -> dict[str, meta.Datum]:
+    def encode_outputs(self, arguments: Mapping[str, Any], *, besides: str = "") -> dict[str, meta.Datum]:
         """The outputs that the function has set, converted. Unset ones are left out.
 
+        :param besides: a binding type that is left out as well.
         :raises TypeError: if a value is of a kind that its binding cannot take.
         """
-        values = ((name, arguments[name].get()) for name in self.outputs)
-        return {name: _encode(self.outputs[name], value) for name, value in values if value is not None}
+        found = {}
+        for name, parameter in self.outputs.items():
+            value = arguments[name].get()
+            if value is not None and parameter.binding.type != besides:
+                found[name] = _encode(parameter, value)
+        return found
 
     def encode_return(self, value: Any) -> meta.Datum | None:
         """The return value, converted.

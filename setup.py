@@ -1,0 +1,44 @@
+"""The package ``worker-ext``. Settings of tools are in pyproject.toml; what pip installs is said here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "worker_ext" / "__init__.py").read_text(encoding="utf-8"))
+assert VERSION is not None
+
+HOST = ["httptools>=0.6", "watchfiles>=0.21", 'uvloop>=0.19; platform_system != "Windows"']
+
+setup(
+    name="worker-ext",
+    version=VERSION[1],
+    description="Worker extensions for serverless Python functions, and a local host that pip alone installs",
+    long_description=(ROOT / "readme.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11",
+    # No upper bound: extensions pin azure-functions themselves, and Python 3.13 needs another major version of it.
+    install_requires=["azure-functions>=1.7.0"],
+    extras_require={"host": HOST},
+    packages=find_packages(include=["worker_ext", "worker_ext.*"]),
+    package_data={"worker_ext": ["py.typed"], "worker_ext.cli": ["templates/**/*", "templates/**/.*"]},
+    entry_points={"console_scripts": ["func = worker_ext.cli.main:main", "worker-ext = worker_ext.cli.main:main"]},
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Framework :: AsyncIO",
+        "Intended Audience :: Developers",
+        "License :: OSI Approved :: MIT License",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: 3.14",
+        "Typing :: Typed",
+    ],
+    zip_safe=False,
+)

@@ -1,0 +1,65 @@
+"""``func host start``: run the app in this folder."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ..errors import ConfigurationError
+from ..host.app import HostOptions, serve
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the options, as Azure's own tool names them."""
+    parser.add_argument("-p", "--port", type=_port, help="port to listen on (default: 7071, or Host.LocalHttpPort)")
+    parser.add_argument("--address", default="localhost", help="address to listen on (default: loopback only)")
+    parser.add_argument("--cors", default="", metavar="ORIGINS", help="origins of cross-origin requests, with commas")
+    parser.add_argument("--cors-credentials", action="store_true", help="let cross-origin requests carry cookies")
+    parser.add_argument(
+        "-t", "--timeout", type=_positive, default=20.0, metavar="SECONDS", help="how long the app may take to load"
+    )
+    parser.add_argument("--functions", nargs="+", default=[], metavar="NAME", help="serve only these functions")
+    parser.add_argument("--script-root", "--prefix", type=Path, default=Path(), metavar="DIR", help="the app's folder")
+    parser.add_argument("--verbose", action="store_true", help="tell more on the console")
+    parser.add_argument(
+        "--language-worker",
+        "--language-worker-arguments",
+        default="",
+        metavar="ARGUMENTS",
+        help='arguments for the app\'s Python, such as "-m debugpy --listen 5678"',
+    )
+
+
+def run(arguments: Namespace) -> int:
+    """Run the host until it is told to stop."""
+    if not arguments.script_root.is_dir():
+        raise ConfigurationError(f"--script-root {str(arguments.script_root)!r} is not a folder")
+    return serve(
+        HostOptions(
+            script_root=arguments.script_root,
+            port=arguments.port,
+            address=arguments.address,
+            cors=[origin for origin in arguments.cors.split(",") if origin],
+            cors_credentials=arguments.cors_credentials,
+            timeout=arguments.timeout,
+            functions=[name for listed in arguments.functions for name in listed.split(",") if name],
+            verbose=arguments.verbose,
+            language_worker=arguments.language_worker,
+        )
+    )
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise ValueError(text)
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1e9:
+        raise ValueError(text)
+    return number
+
+
+_port.__name__, _positive.__name__ = "port", "number of seconds"  # argparse shows these in its errors

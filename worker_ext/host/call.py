@@ -1,0 +1,95 @@
+"""One invocation on its way through the host: asked for, waiting, running on a worker, answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ..errors import InvocationError
+from ..invocation import LogRecord
+from ..runtimes.protocol import COUNT, RESULT_HEAD, unpack_lines
+
+
+class Result(NamedTuple):
+    """What a successful invocation answered.
+
+    :ivar status: the HTTP status, 0 where there is none.
+    :ivar outputs: (binding name, kind of data, data) of each output.
+    :ivar parts: the rest, as the runtime encoded it.
+    """
+
+    status: int
+    outputs: list[tuple[str, str, bytes]]
+    parts: Sequence[bytes]
+
+
+class FunctionFailed(InvocationError):
+    """The function, or the conversion of its input or output, raised.
+
+    :param kind: the exception's type name.
+    :param text: its message.
+    :param traceback: the user's part of its traceback.
+    """
+
+    def __init__(self, kind: str, text: str, traceback: str) -> None:
+        super().__init__(f"{kind}: {text}" if text else kind)
+        self.kind = kind
+        self.text = text
+        self.traceback = traceback
+
+
+class Call:
+    """One invocation as the host sees it.
+
+    :param function: the function's name.
+    :param invocation_id: its id, in the console and in the function's context.
+    :param payload: what the trigger gives, encoded for the runtime.
+    :param done: told once how it ended.
+    """
+
+    __slots__ = ("_done", "function", "invocation_id", "number", "payload", "since", "started")
+
+    def __init__(
+        self,
+        function: str,
+        invocation_id: str,
+        payload: list[bytes],
+        done: Callable[[Call, Result | InvocationError], None],
+    ) -> None:
+        self.function = function
+        self.invocation_id = invocation_id
+        self.payload = payload
+        self.since = 0.0
+        self.started = 0.0
+        self.number = 0
+        self._done: Callable[[Call, Result | InvocationError], None] | None = done
+
+    @property
+    def answered(self) -> bool:
+        """Whether :meth:`answer` has been called."""
+        return self._done is None
+
+    def answer(self, outcome: Result | InvocationError) -> None:
+        """Tell how it ended; what comes after the first time is ignored."""
+        done, self._done = self._done, None
+        if done is not None:
+            self.payload = []
+            done(self, outcome)
+
+
+def unpack_result(parts: Sequence[bytes]) -> tuple[Result, list[LogRecord]]:
+    """Decode a RESULT frame: the result and the log lines."""
+    lines, outputs, status = RESULT_HEAD.unpack(parts[0])
+    if not lines and not outputs:
+        return Result(status, [], parts[1:]), []
+    at = 1 + 3 * lines
+    end = at + 3 * outputs
+    listed = [(parts[i].decode(), parts[i + 1].decode(), parts[i + 2]) for i in range(at, end, 3)]
+    return Result(status, listed, parts[end:]), unpack_lines(parts[1:at])
+
+
+def unpack_failure(parts: Sequence[bytes]) -> tuple[FunctionFailed, list[LogRecord]]:
+    """Decode a FAILURE frame: the error and the log lines."""
+    end = 1 + 3 * int(COUNT.unpack(parts[0])[0])
+    kind, text, traceback = (part.decode() for part in parts[end:])
+    return FunctionFailed(kind, text, traceback), unpack_lines(parts[1:end])

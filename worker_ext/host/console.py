@@ -1,0 +1,144 @@
+"""The console: the lines that people and their editors know from Azure's own local host."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import TextIO
+
+from ..invocation import LogRecord
+
+LEVELS = {
+    "Trace": logging.DEBUG,
+    "Debug": logging.DEBUG,
+    "Information": logging.INFO,
+    "Warning": logging.WARNING,
+    "Error": logging.ERROR,
+    "Critical": logging.CRITICAL,
+    "None": logging.CRITICAL + 1,
+}
+"""The level names of ``host.json`` and their numbers in :mod:`logging`."""
+
+_RED, _YELLOW, _GREY, _CYAN, _RESET = "\x1b[31m", "\x1b[33m", "\x1b[90m", "\x1b[36m", "\x1b[0m"
+
+
+class Console:
+    """Writes timestamped lines. Lines of one loop turn leave in one write.
+
+    :param stream: where to; colours are used if it is a terminal and ``NO_COLOR`` is not set.
+    :param verbose: whether :meth:`detail` writes anything.
+    """
+
+    def __init__(self, stream: TextIO | None = None, *, verbose: bool = False) -> None:
+        self._stream = sys.stdout if stream is None else stream
+        self._colours = self._stream.isatty() and "NO_COLOR" not in os.environ
+        self._lines: list[str] = []
+        self._second = 0
+        self._stamp = ""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.verbose = verbose
+        self.set_levels({})
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """From now on collect the lines of each turn of ``loop``."""
+        self._loop = loop
+
+    def set_levels(self, levels: Mapping[str, str]) -> None:
+        """Set which lines of functions are shown.
+
+        :param levels: ``logging.logLevel`` of ``host.json``: category or a beginning of it → level name; the longest
+            match counts, then ``default``. Categories: ``Function.NAME`` for an invocation's own two lines,
+            ``Function.NAME.User`` for what its code writes.
+        """
+        by_length = sorted(levels.items(), key=lambda item: -len(item[0]))
+        lowest = logging.DEBUG if self.verbose else logging.INFO
+
+        @lru_cache(maxsize=4096)
+        def threshold(category: str) -> int:
+            for name, level in by_length:
+                if category == name or category.startswith(f"{name}."):
+                    return LEVELS[level]
+            return LEVELS[levels["default"]] if "default" in levels else lowest
+
+        self._threshold = threshold
+
+    def invocation(self, function: str, text: str) -> None:
+        """Write one of the two lines that frame every invocation."""
+        if self._threshold(f"Function.{function}") <= logging.INFO:
+            self._add(f"{self._now()}{text}")
+
+    def info(self, text: str) -> None:
+        """Write a line."""
+        self._add(f"{self._now()}{text}")
+
+    def detail(self, text: str) -> None:
+        """Write a line that only ``--verbose`` shows."""
+        if self.verbose:
+            self._add(self._paint(_GREY, f"{self._now()}{text}"))
+
+    def warning(self, text: str) -> None:
+        """Write a line that needs attention."""
+        self._add(self._paint(_YELLOW, f"{self._now()}{text}"))
+
+    def error(self, text: str) -> None:
+        """Write a line about something that went wrong."""
+        self._add(self._paint(_RED, f"{self._now()}{text}"))
+
+    def heading(self, text: str) -> None:
+        """Write a line without a timestamp."""
+        self._add(self._paint(_CYAN, text) if text else "")
+
+    def records(self, function: str, records: Iterable[LogRecord]) -> None:
+        """Write what user code has logged or printed, with its level; a hook's lines carry the extension's name.
+
+        :param function: whose invocation wrote it; empty for lines that belong to none.
+        """
+        threshold = self._threshold(f"Function.{function}.User")
+        for level, name, message in records:
+            if level < threshold:
+                continue
+            text = f"[{name}] {message}" if name and name != "root" else message
+            if level >= logging.ERROR:
+                self.error(text)
+            elif level >= logging.WARNING:
+                self.warning(text)
+            else:
+                self._add(f"{self._now()}{text}")
+
+    def flush(self) -> None:
+        """Write what waits."""
+        lines, self._lines = self._lines, []
+        if not lines:
+            return
+        try:
+            self._stream.write("\n".join(lines) + "\n")
+            self._stream.flush()
+        except (BrokenPipeError, ValueError):
+            self._stream = open(os.devnull, "w")  # whoever read the console has gone; functions go on
+        except UnicodeEncodeError:
+            encoding = self._stream.encoding or "ascii"
+            text = "\n".join(lines) + "\n"
+            self._stream.write(text.encode(encoding, errors="replace").decode(encoding))
+
+    def _add(self, line: str) -> None:
+        if not self._lines and self._loop is not None:
+            self._loop.call_soon(self.flush)
+        self._lines.append(line)
+        if self._loop is None:
+            self.flush()
+
+    def _now(self) -> str:
+        now = time.time()
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._stamp = time.strftime("[%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+        return f"{self._stamp}{int((now - second) * 1000):03d}Z] "
+
+    def _paint(self, colour: str, text: str) -> str:
+        return f"{colour}{text}{_RESET}" if self._colours else text
