@@ -11,6 +11,17 @@ ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "worker_ext" / "__init__.py").read_text(encoding="utf-8"))
 assert VERSION is not None
 
+DEV = [
+    "build>=1.0",
+    "hypothesis>=6.100",
+    "mypy>=1.10",
+    "pypiserver>=2.1",
+    "pytest>=8",
+    "pytest-timeout>=2.3",
+    "ruff>=0.8",
+    "twine>=5",
+    "wheel",
+]
 HOST = ["httptools>=0.6", "watchfiles>=0.21", 'uvloop>=0.19; platform_system != "Windows"']
 
 setup(
@@ -23,7 +34,7 @@ setup(
     python_requires=">=3.11",
     # No upper bound: extensions pin azure-functions themselves, and Python 3.13 needs another major version of it.
     install_requires=["azure-functions>=1.7.0"],
-    extras_require={"host": HOST},
+    extras_require={"host": HOST, "dev": DEV},
     packages=find_packages(include=["worker_ext", "worker_ext.*"]),
     package_data={"worker_ext": ["py.typed"], "worker_ext.cli": ["templates/**/*", "templates/**/.*"]},
     entry_points={"console_scripts": ["func = worker_ext.cli.main:main", "worker-ext = worker_ext.cli.main:main"]},

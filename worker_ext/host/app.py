@@ -132,7 +132,7 @@ class Host:
             cors = Cors(options.cors or local.cors, credentials=options.cors_credentials or local.cors_credentials)
             development = self._settings.environ[ENVIRONMENT_SETTING].lower() == "development"
             self._front = front = HttpFront(self._supervisor, self._console, cors, development=development)
-            server = HttpServer(front.handle, error=error_page)
+            server = HttpServer(front.handle, error_body=error_page)
             await self._listen(server)
             if self._pending is not None:
                 self._serve(self._pending)
@@ -147,7 +147,6 @@ class Host:
             self._console.info(f"Stopping; {running} invocations are still running." if running else "Stopping.")
             await self._supervisor.close()
             await server.drain(1.0)
-            server.close()
         finally:
             if watching is not None:
                 watching.cancel()
@@ -226,7 +225,11 @@ class Host:
     async def _listen(self, server: Any) -> None:
         address = self._options.address
         try:
-            bound = await server.start(address, self._port)
+            if address != "localhost":
+                bound = await server.start(address, self._port)
+            else:
+                bound = await server.start("127.0.0.1", self._port)
+                await self._listen_on_ipv6(server, bound[0][1])
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise ConfigurationError(
@@ -238,6 +241,15 @@ class Host:
                 hint="Choose another --address or --port.",
             ) from None
         self._port = bound[0][1]
+
+    @staticmethod
+    async def _listen_on_ipv6(server: Any, port: int) -> None:
+        """Listen on the other loopback address too: browsers may try it first. A machine may have none."""
+        try:
+            await server.start("::1", port)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise
 
     async def _expire(self, front: HttpFront) -> None:
         """Answer requests that came before the app was there and have waited as long as it may take to load."""

@@ -137,8 +137,4 @@ class HttpFront:
 
 def error_page(status: int, message: str) -> tuple[Headers, bytes]:
     """What a request is told that never became an invocation: malformed, too large, too slow."""
-    try:
-        phrase = HTTPStatus(status).phrase
-    except ValueError:
-        phrase = "Error"
-    return _TEXT, f"{status} {phrase}: {message}\n".encode()
+    return _TEXT, f"{status} {HTTPStatus(status).phrase}: {message}\n".encode()

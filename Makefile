@@ -1,0 +1,39 @@
+# Two commands are all that a newcomer needs: `make start` and `make test`.
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 python; do \
+	$$p -c 'import sys; sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 14)))' >/dev/null 2>&1 && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+EXTENSIONS := $(sort $(wildcard extensions/*/setup.py))
+
+.PHONY: start test lint format benchmark clean
+
+start: $(VENV)/.start
+	$(BIN)/func host start --script-root sample_app
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 to 3.14 found; set PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.start: $(BIN)/python setup.py $(EXTENSIONS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[host]' $(foreach e,$(EXTENSIONS),-e ./$(dir $(e)))
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.start setup.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[host,dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info extensions/*/build extensions/*/dist extensions/*/*.egg-info
