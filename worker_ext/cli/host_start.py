@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import ConfigurationError
@@ -31,7 +32,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """Run the host until it is told to stop."""
+    """Run the host until it is told to stop.
+
+    :raises ConfigurationError: if it cannot start.
+    """
+    missing = [name for name in ("httptools", "watchfiles") if find_spec(name) is None]
+    if missing:
+        raise ConfigurationError(
+            f"the local host needs {' and '.join(missing)}, which a bare install leaves out",
+            hint="pip install 'worker-ext[host]'",
+        )
     if not arguments.script_root.is_dir():
         raise ConfigurationError(f"--script-root {str(arguments.script_root)!r} is not a folder")
     return serve(

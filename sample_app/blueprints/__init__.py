@@ -1,0 +1,1 @@
+"""The app's functions by topic, one blueprint a module."""
