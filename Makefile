@@ -19,6 +19,10 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+benchmark: $(VENV)/.start
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[host,benchmark]'
+	$(BIN)/python -m benchmarks $(BENCHMARK)
+
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .

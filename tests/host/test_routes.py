@@ -73,9 +73,10 @@ def values_of(template: str, path: str) -> dict[str, str] | None:
         ("{a}-{b}", "/x-y-z", {"a": "x-y", "b": "z"}),
         ("{size}px", "/12px", {"size": "12"}),
         ("{size}px", "/px", None),
+        ("x{a}x{b}", "/x1x2", {"a": "1", "b": "2"}),
+        ("x{a}x{b}", "/x12", None),
         ("{{id}}/{id}", "/{id}/7", {"id": "7"}),
-        ("{{{id}}}", "/{7}", None),  # ASP.NET reads '}}}' as an escaped brace and an end: not this test's template
-    ][:-1],
+    ],
 )
 def test_what_a_template_matches(template: str, path: str, values: dict[str, str] | None) -> None:
     assert values_of(template, path) == values
@@ -148,8 +149,17 @@ def test_a_malformed_path_matches_nothing(path: str) -> None:
         ("bool", ["true", "FALSE"], ["yes", "1"]),
         (
             "datetime",
-            ["2016-12-31", "2016-12-31 7:32pm", "12/31/2016", "2024-02-29T10:00:00.123+02:00", "10:30", "5 PM"]
-            + ["Fri, 05 Jan 2024 10:00:00 GMT", "January 5, 2024", "5 Jan 2024", "May 2024", "12/31/16", "1/1/00"],
+            [
+                *(
+                    "2016-12-31",
+                    "2016-12-31 7:32pm",
+                    "2024-02-29T10:00:00.123+02:00",
+                    "12/31/2016",
+                    "12/31/16",
+                    "1/1/00",
+                ),
+                *("Fri, 05 Jan 2024 10:00:00 GMT", "January 5, 2024", "5 Jan 2024", "May 2024", "10:30", "5 PM"),
+            ],
             ["2016-13-31", "2023-02-29", "31/12/2016", "tomorrow", "5", "25:00", "13 PM", "10:61", "0000-01-01"],
         ),
         ("decimal", ["49.99", "-1,000.01", ".5", "5.", "5-", "9" * 28], ["1e3", ".", ",1", "+5-", "9" * 29, "abc"]),
@@ -157,38 +167,35 @@ def test_a_malformed_path_matches_nothing(path: str) -> None:
         ("float", ["1.234", "-1,001.01e8"], ["one"]),
         (
             "guid",
-            ["CD2C1638-1638-72D5-1638-DEADBEEF1638", "{CD2C1638-1638-72D5-1638-DEADBEEF1638}", "0" * 32]
-            + ["(cd2c1638-1638-72d5-1638-deadbeef1638)", "{0x1,0x2,0x3,{0x1,0x2,0x3,0x4,0x5,0x6,0x7,0x8}}"],
+            [
+                *("CD2C1638-1638-72D5-1638-DEADBEEF1638", "{CD2C1638-1638-72D5-1638-DEADBEEF1638}", "0" * 32),
+                *("(cd2c1638-1638-72d5-1638-deadbeef1638)", "{0x1,0x2,0x3,{0x1,0x2,0x3,0x4,0x5,0x6,0x7,0x8}}"),
+            ],
             ["CD2C1638-1638-72D5-1638-DEADBEEF163", "{CD2C1638-1638-72D5-1638-DEADBEEF1638)", "g" * 32],
         ),
         ("minlength(4)", ["Rick", "😀😀"], ["Ric"]),
         ("maxlength(8)", ["MyFile"], ["MyFile.txt"]),
         ("length(12)", ["somefile.txt"], ["somefile.tx", "somefile.text"]),
+        ("length(2)", ["😀", "€€"], ["€", "😀😀"]),
         ("length(8, 16)", ["somefile.txt"], ["file.tx", "a" * 17]),
         ("min(18)", ["19", "18"], ["17", "nineteen"]),
         ("max(120)", ["91", "-1"], ["121"]),
         ("range(18,120)", ["18", "91", "120"], ["17", "121", "18.5"]),
         ("alpha", ["Rick"], ["123", "é", "a b"]),
-        ("required", ["Rick"], []),
-        ("file", ["a.txt", ".gitignore", "a.b.c"], ["a", "a.", "a.."]),
-        ("nonfile", ["a", "a."], ["a.txt"]),
+        ("required", ["Rick"], [""]),
+        ("file", ["a.txt", ".gitignore", "a/b.c"], ["", "a", "a.", "a..", "a.b/c"]),
+        ("nonfile", ["", "a", "a.", "a.b/c"], ["a.txt"]),
         ("regex(^\\d{{3}}-\\d{{2}}-\\d{{4}}$)", ["123-45-6789"], ["123-456-789", "x123-45-6789"]),
         ("regex(b+)", ["abc", "ABC"], ["ac"]),
         ("regex(^(a|b:c)$)", ["a", "B:C"], ["b", "c"]),
-        ("regex(^a/b=c,d$)", ["a%2Fb=c,d"], []),
+        ("regex(^a/b=c,d$)", ["a/b=c,d"], ["ab=c,d"]),
         ("INT", ["1"], ["x"]),
-        ("int:min(1)", ["1"], ["0", "x"]),
-        ("regex(^[1-9]:):length(3)", [], []),
-    ][:-1],
+        ("int:min(1)::max(9)", ["1", "9"], ["0", "10", "x"]),
+    ],
 )
 def test_constraints(constraint: str, accepted: list[str], refused: list[str]) -> None:
-    if "/" in constraint:  # %2F is not decoded: what has a slash to match is a catch-all
-        assert values_of(f"x/{{*value:{constraint}}}", "/x/a/b=c,d") == {"value": "a/b=c,d"}
-        return
-    for text in (*accepted, *refused):
-        if text:
-            expected = {"value": text} if text in accepted else None
-            assert values_of(f"x/{{value:{constraint}}}", f"/x/{quote(text, safe='')}") == expected, text
+    (parameter,) = parse_template(f"{{value:{constraint}}}").parameters
+    assert [text for text in (*accepted, *refused) if parameter.accepts(text)] == accepted
 
 
 def test_an_optional_parameter_is_constrained_only_if_it_is_there() -> None:
@@ -260,6 +267,18 @@ PRECEDENCE = [
     "{kind}/list",
     "{*rest}",
 ]
+
+
+def test_it_tells_where_azure_would_choose_another_function() -> None:
+    """Azure goes by the functions' names: there ``get_item`` would answer for ``items/list`` too."""
+    router: Router[str] = Router()
+    router.add("items/{id}", ["GET"], "get", owner="get_item")
+    router.add("items/list", ["GET"], "list", owner="list_items")
+    router.add("items/new", ["POST"], "new", owner="new_item")  # another method: no question
+    router.add("items/all", ["GET"], "all", owner="all_items")  # its name comes first: the same in Azure
+    (difference,) = router.differences()
+    assert "list_items" in difference
+    assert "get_item" in difference
 
 
 def test_of_equally_specific_routes_the_first_wins() -> None:
@@ -340,6 +359,7 @@ def test_nothing_below_admin_reaches_a_function() -> None:
         ("items/id}", 9, "closes nothing"),
         ("items/{id}/}x", 12, "closes nothing"),
         ("items/{id:regex(^\\d{3}$)}", 20, "must be doubled"),
+        ("{{{id}}}", 4, "cannot contain '}'"),
         ("items/{}", 8, "needs a name"),
         ("items/{?}", 8, "needs a name"),
         ("items/{*}", 9, "needs a name"),
@@ -368,6 +388,7 @@ def test_nothing_below_admin_reaches_a_function() -> None:
         ("{id:regex}", 5, "needs a pattern"),
         ("{id:int:regex([)}", 9, "Python's 're' does not accept the pattern '['"),
         ("{id:regex((?<year>x))}", 5, "Python's 're'"),
+        ("{id:regex(a:b):length(3)}", 5, "the pattern 'a:b):length(3'"),  # ASP.NET, too, reads it so
     ],
 )
 def test_a_malformed_template_is_refused_with_its_position(template: str, position: int, problem: str) -> None:
@@ -579,16 +600,19 @@ def steps(call: Callable[[], Any]) -> int:
     return count
 
 
-def test_a_literal_route_costs_the_same_among_a_thousand() -> None:
-    few, many = (router_of(*(f"items/number{n}" for n in range(size))) for size in (2, 1000))
-    assert steps(lambda: many.match("GET", "/api/Items/Number1")) == steps(
-        lambda: few.match("GET", "/api/Items/Number1")
-    )
+@pytest.mark.parametrize("methods", [["GET"], []])
+def test_a_literal_route_is_found_in_one_step_whatever_the_number_of_routes(methods: list[str]) -> None:
+    def work(size: int, path: str) -> int:
+        router = Router[int]()
+        for number in range(size):
+            router.add(f"items/number{number}", methods, number, owner=f"function{number}")
+        return steps(lambda: router.match("GET", path))
+
+    assert work(1000, "/api/Items/Number1") == work(2, "/api/Items/Number1") < work(2, "/api/Items/Number1/") / 2
 
 
 @pytest.mark.parametrize("unit", ["a/", "1.", "a-", "/", "%2F", "%61/", "./", "a/../", "v1.1-", "%C3%A9/"])
 def test_the_work_grows_no_faster_than_the_path(unit: str) -> None:
-    # Parameters of one name in many routes are what makes a tree search with second thoughts explode.
     router = router_of(
         *("/".join(choice) for choice in itertools.product(["a", "{x}", "v{x}.{y}-{z}"], repeat=1)),
         *("/".join(f"{{x{n}}}.{{y{n}}}-{{z{n}}}" for n in range(length)) for length in range(2, 8)),
@@ -602,13 +626,14 @@ def test_the_work_grows_no_faster_than_the_path(unit: str) -> None:
     assert large < 2.2 * small + 100
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(20)  # what backtracks worse than quadratically takes hours
 @pytest.mark.parametrize(
     "constraint",
-    ["int", "long", "bool", "datetime", "decimal", "double", "guid", "alpha", "min(1)", "file", "length(5)"],
+    ["int", "long", "bool", "datetime", "decimal", "double", "guid", "alpha", "min(1)", "length(5)"],
 )
 @pytest.mark.parametrize("unit", ["0", "9", ",", ".", "a", "-", "1,", "1.", "0 ", "\t", "2024-01-01 ", "1:1", "e9"])
 def test_no_constraint_is_slow_on_a_long_value(constraint: str, unit: str) -> None:
     (parameter,) = parse_template(f"{{x:{constraint}}}").parameters
-    for value in (unit * (MAX_PATH // len(unit)) + "!", "1" + unit * (MAX_PATH // len(unit)) + "!"):
-        assert parameter.accepts(value) is (constraint == "min(1)" and False)
+    value = unit * (MAX_PATH // len(unit)) + "!"
+    assert not parameter.accepts(value)
+    assert not parameter.accepts("1" + value)

@@ -78,7 +78,9 @@ _INT64 = range(-(2**63), 2**63)
 
 def _integer(value: str, limits: range = _INT64) -> int | None:
     match = _INTEGER.fullmatch(value)
-    number = int(match[1] + match[2]) if match else None
+    if match is None:
+        return None
+    number = int(match[1] + match[2])
     return number if number in limits else None
 
 

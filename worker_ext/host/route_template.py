@@ -171,9 +171,8 @@ def parse_template(text: str) -> RouteTemplate:
     return _Parser(text).template()
 
 
-# Possessive: ``}}`` inside a parameter is always an escaped brace, never the parameter's end and something else.
-_LITERAL = re.compile(r"(?:[^{}/]|\{\{|\}\})++")
-_INSIDE = re.compile(r"(?:[^{}]|\{\{|\}\})*+")
+_LITERAL = re.compile(r"(?:[^{}/]|\{\{|\}\})+")
+_INSIDE = re.compile(r"(?:[^{}]|\{\{|\}\})*")  # two braces in a parameter are always an escaped one, never its end
 _NAME = re.compile(r".[^:=]*", re.DOTALL)  # the first character belongs to the name, even if it is ``:`` or ``=``
 _CONSTRAINT_NAME = re.compile(r"[^:=(]*")
 

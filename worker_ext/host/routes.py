@@ -16,7 +16,7 @@ How the Functions host 4.x does it, and where this router follows it:
 
 One thing is ASP.NET Core's and not the Functions host's: if several routes match, the most specific one wins
 (``RoutePrecedence.cs``). The Functions host takes the function whose name comes first in the alphabet
-(Azure/azure-functions-host issue 9876).
+(Azure/azure-functions-host issue 9876); :meth:`Router.differences` tells where that matters.
 """
 
 from __future__ import annotations
@@ -179,6 +179,21 @@ class Router(Generic[T]):
                 if values is not None:
                     return Match(route.target, values)
         return None
+
+    def differences(self) -> list[str]:
+        """Where a route of literals wins here and would not in Azure, a sentence each."""
+        found = []
+        for route in [routes[0] for routes in self._by_shape.values() if not routes[0].template.parameters]:
+            segments = [segment.literal or "" for segment in route.template.segments]
+            for other in self._candidates(segments, len(segments)):
+                shared = not route.methods or not other.methods or route.methods & other.methods
+                first = other.owner.upper() < route.owner.upper()
+                if first and shared and other.values(segments, len(segments)) is not None:
+                    found.append(
+                        f"/{route.template.template} is answered by {route.owner} here, as the more specific route; in"
+                        f" Azure by {other.owner} (/{other.template.template}), whose name comes first in the alphabet."
+                    )
+        return found
 
     def _route(self, template: str, methods: Iterable[str], target: T, owner: str) -> _Route[T]:
         if template.strip("/").lower().startswith(_RESERVED):

@@ -1,0 +1,1 @@
+"""What the local host is compared with."""
