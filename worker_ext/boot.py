@@ -1,17 +1,19 @@
 """Starts a worker process: ``python boot.py ADDRESS KIND SCRIPT_ROOT``.
 
 The app's Python need not have worker-ext installed, and the host's packages must not leak into the app. So this
-script is run by its path and makes just the one package importable that it lies in.
+script is run by its path and makes just the one package importable that it lies in. Pythons that are too old must
+be able to parse it, so that their users can be told so.
 """
 
 import importlib.util
 import sys
 from pathlib import Path
 
+_FOLDER = Path(__file__).resolve().parent
+
 
 def _make_importable(folder: Path) -> None:
-    name = folder.name
-    init = folder / "__init__.py"
+    name, init = folder.name, folder / "__init__.py"
     spec = importlib.util.spec_from_file_location(name, init, submodule_search_locations=[str(folder)])
     assert spec is not None
     assert spec.loader is not None
@@ -20,23 +22,20 @@ def _make_importable(folder: Path) -> None:
 
 
 def _main() -> None:
-    if sys.version_info < (3, 11):
-        version = ".".join(map(str, sys.version_info[:3]))
-        raise SystemExit(f"worker-ext needs Python 3.11 or newer; the app's is {version} ({sys.executable})")
-    folder = Path(__file__).resolve().parent
-    sys.path = [entry for entry in sys.path if not entry or Path(entry).resolve() != folder]
-    _make_importable(folder)
-    try:
-        importlib.util.find_spec("azure.functions")
-    except ModuleNotFoundError:
-        raise SystemExit(
-            f"the package azure-functions is not installed for the app's Python, {sys.executable}\n"
-            f"  {sys.executable} -m pip install -r requirements.txt"
-        ) from None
     from worker_ext.runtimes.serve import main
 
     main(*sys.argv[1:4])
 
+
+if sys.version_info < (3, 11):  # noqa: UP036 - it is the app's Python, not the one that worker-ext was installed for
+    raise SystemExit(
+        "worker-ext needs Python 3.11 or newer, but the app's is {}.{}.{}: {}\n"
+        "  Make a .venv in the app's folder with a newer one.".format(*sys.version_info[:3], sys.executable)
+    )
+# Python puts a script's folder on the path, where `errors`, `context`, ... would hide the app's modules.
+sys.path = [entry for entry in sys.path if not entry or Path(entry).resolve() != _FOLDER]
+# Not only when run: a process that the app spawns with `multiprocessing` imports this script before the app's modules.
+_make_importable(_FOLDER)
 
 if __name__ == "__main__":
     _main()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from random import getrandbits
+from random import Random
 
 
 class TraceContext:
@@ -23,17 +23,17 @@ class TraceContext:
 
     # The stock worker's older spellings, which published extensions still use.
     @property
-    def Traceparent(self) -> str:  # noqa: N802
+    def Traceparent(self) -> str:
         """The same as :attr:`trace_parent`."""
         return self.trace_parent
 
     @property
-    def Tracestate(self) -> str:  # noqa: N802
+    def Tracestate(self) -> str:
         """The same as :attr:`trace_state`."""
         return self.trace_state
 
     @property
-    def Attributes(self) -> dict[str, str]:  # noqa: N802
+    def Attributes(self) -> dict[str, str]:
         """The same as :attr:`attributes`."""
         return self.attributes
 
@@ -54,7 +54,10 @@ class RetryContext:
         self.exception = exception
 
 
-_thread_local_storage = threading.local()
+thread_local_storage = threading.local()
+"""What :attr:`Context.thread_local_storage` gives."""
+
+_random = Random()  # not the module's own generator: an app may seed that, and count on what it gives next
 
 
 class Context:
@@ -87,9 +90,12 @@ class Context:
 
     @property
     def thread_local_storage(self) -> threading.local:
-        """A ``threading.local``: a thread that sets ``invocation_id`` on it has its log records counted to that
-        invocation. Threads that a function starts inherit the invocation without this."""
-        return _thread_local_storage
+        """A ``threading.local``: a thread that sets ``invocation_id`` on it has its lines counted to that invocation.
+
+        It is for threads that serve one invocation after another: a thread that a function starts belongs to its
+        invocation without it.
+        """
+        return thread_local_storage
 
     @property
     def trace_context(self) -> TraceContext:
@@ -99,7 +105,7 @@ class Context:
             if not trace_parent:
                 # The trace's id is the invocation's id, so that either finds the other in a log.
                 trace_id = self.invocation_id.replace("-", "").lower()
-                trace_parent = f"00-{trace_id}-{getrandbits(64) | 1:016x}-01"
+                trace_parent = f"00-{trace_id}-{_random.getrandbits(64) | 1:016x}-01"
             self._trace = TraceContext(trace_parent, trace_state)
         return self._trace
 

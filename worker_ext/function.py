@@ -12,7 +12,7 @@ def is_async_callable(call: object) -> bool:
     """Whether calling ``call`` gives an awaitable: coroutine functions, partials and callable objects of such."""
     while isinstance(call, partial):
         call = call.func
-    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004
+    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(type(call), "__call__", None))  # noqa: B004
 
 
 class Function:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -22,21 +23,32 @@ class LogRecord(NamedTuple):
     message: str
 
 
+MOST_LINES = 100_000
+"""How many log lines one invocation keeps until they can be sent; the oldest go first."""
+
+
 class Invocation:
     """One call of one function.
 
     :param function: what is called.
     :param arguments: its arguments by name; hooks see and may change this very dict.
     :param context: what hooks and function are told about the call.
+    :ivar id: the context's ``invocation_id``, even if a hook has changed it there.
+    :ivar logs: the lines that it has written and that have not been sent yet.
+    :ivar begun: the printed lines that lack their end, by stream and thread.
+    :ivar ended: whether its outcome has been told.
     """
 
-    __slots__ = ("arguments", "context", "function", "logs")
+    __slots__ = ("arguments", "begun", "context", "ended", "function", "id", "logs")
 
     def __init__(self, function: Function, arguments: dict[str, Any], context: Context) -> None:
         self.function = function
         self.arguments = arguments
         self.context = context
-        self.logs: list[LogRecord] = []
+        self.id = context.invocation_id
+        self.logs: deque[LogRecord] = deque(maxlen=MOST_LINES)
+        self.begun: dict[tuple[int, int], str] = {}
+        self.ended = False
 
 
 class Outcome(NamedTuple):

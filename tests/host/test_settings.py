@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker_ext import jsonc
 from worker_ext.errors import ConfigurationError
-from worker_ext.host import jsonc
 from worker_ext.host.settings import (
     HostJson,
     HttpOptions,

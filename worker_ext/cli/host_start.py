@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import ConfigurationError
-from ..host.app import HostOptions, serve
+from ..host.app import serve
+from ..host.app_settings import HostOptions
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -25,10 +26,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--language-worker",
         "--language-worker-arguments",
+        nargs="?",
         default="",
         metavar="ARGUMENTS",
         help='arguments for the app\'s Python, such as "-m debugpy --listen 5678"',
     )
+    # Azure's tool takes them behind a double dash as well:  --language-worker -- "-m debugpy --listen 5678"
+    parser.add_argument("rest", nargs="*", help=SUPPRESS)
 
 
 def run(arguments: Namespace) -> int:
@@ -44,6 +48,8 @@ def run(arguments: Namespace) -> int:
         )
     if not arguments.script_root.is_dir():
         raise ConfigurationError(f"--script-root {str(arguments.script_root)!r} is not a folder")
+    if arguments.rest and arguments.language_worker is not None:
+        raise ConfigurationError(f"{arguments.rest[0]!r} belongs to no option", hint="See `func host start --help`.")
     return serve(
         HostOptions(
             script_root=arguments.script_root,
@@ -54,7 +60,7 @@ def run(arguments: Namespace) -> int:
             timeout=arguments.timeout,
             functions=[name for listed in arguments.functions for name in listed.split(",") if name],
             verbose=arguments.verbose,
-            language_worker=arguments.language_worker,
+            language_worker=arguments.language_worker or " ".join(arguments.rest),
         )
     )
 

@@ -9,6 +9,9 @@
 One generator says this for sync and async functions alike. It yields whatever must be awaited; two short drivers
 do the waiting: :func:`run` on a pool thread, :func:`run_async` on the event loop. A step that needs no waiting
 costs no trip through a driver.
+
+What ends an invocation travels as a value, the :class:`Outcome`: an exception that passed through the generator would
+be changed on its way (``StopIteration``) or be mistaken for the generator's own end (``GeneratorExit``).
 """
 
 from __future__ import annotations
@@ -16,16 +19,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
 from ..function import Function
-from ..invocation import Invocation
-from .registry import NO_HOOKS, Hook, Registry
+from ..invocation import Invocation, Outcome
+from .registry import Hook, HookSet, Registry
 
 _logger = logging.getLogger("worker_ext")
 
-Steps = Generator[Awaitable[Any], Any, Any]
+Steps = Generator[Awaitable[Any], Any, Outcome]
 
 
 class Pipeline:
@@ -35,122 +38,153 @@ class Pipeline:
     :param registry: where its hooks come from; asked again whenever it has changed.
     """
 
-    __slots__ = ("_function", "_hooks", "_registry", "_version")
+    __slots__ = ("_compiled", "_function", "_registry")
 
     def __init__(self, function: Function, registry: Registry) -> None:
         self._function = function
         self._registry = registry
-        self._version = -1
-        self._hooks = NO_HOOKS
+        self._compiled = self._compile()
 
     def steps(self, invocation: Invocation) -> Steps | None:
         """The invocation's steps, or ``None`` if it has no hooks: then it is just a call of the function."""
-        if self._version != self._registry.version:
-            self._version = self._registry.version
-            hooks = self._registry.hooks_for(self._function)
-            self._hooks = hooks if any(hooks) else NO_HOOKS
-        return self._steps(invocation) if self._hooks is not NO_HOOKS else None
+        version, hooks = self._compiled
+        if version != self._registry.version:
+            self._compiled = version, hooks = self._compile()
+        return None if hooks is None else _steps(invocation, hooks)
 
-    def _steps(self, invocation: Invocation) -> Steps:
-        function, arguments, context = invocation.function, invocation.arguments, invocation.context
-        before, after = self._hooks  # an extension that registers meanwhile applies from the next invocation on
-        for hook in before:
-            try:
-                answer = hook.call(hook.logger, context, arguments)
-                if answer is not None and inspect.isawaitable(answer):
-                    yield answer
-            except BaseException as error:
-                _log_failure(hook, error)
+    def _compile(self) -> tuple[int, HookSet | None]:
+        # One pair, replaced as a whole: several pool threads may be here at once. The version is read first, so that
+        # an extension that registers meanwhile makes the pair outdated.
+        version = self._registry.version
+        hooks = self._registry.hooks_for(self._function)
+        return version, hooks if any(hooks) else None
+
+
+def _steps(invocation: Invocation, hooks: HookSet) -> Steps:
+    function, arguments, context = invocation.function, invocation.arguments, invocation.context
+    for hook in hooks.before:
+        try:
+            answer = hook.call(hook.logger, context, arguments)
+            if answer is not None and inspect.isawaitable(answer):
+                yield answer
+        except BaseException as error:
+            _log_failure(hook, error, function)
+    try:
         result = function.call(**_accepted(function, arguments))
         if function.is_async:
             result = yield result
-        for hook in after:
-            try:
-                answer = hook.call(hook.logger, context, arguments, result)
-                if answer is not None and inspect.isawaitable(answer):
-                    yield answer
-            except BaseException as error:
-                _log_failure(hook, error)
-        return result
+    except BaseException as error:
+        return Outcome(None, error)
+    for hook in hooks.after:
+        try:
+            answer = hook.call(hook.logger, context, arguments, result)
+            if answer is not None and inspect.isawaitable(answer):
+                yield answer
+        except BaseException as error:
+            _log_failure(hook, error, function)
+    return Outcome(result, None)
 
 
-def run(invocation: Invocation, pipeline: Pipeline, wait: Callable[[Awaitable[Any]], Any]) -> Any:
-    """Run an invocation of a sync function on this thread, with all its hooks.
+async def settled(awaited: Awaitable[Any]) -> Outcome:
+    """Wait for ``awaited`` and tell how it ended, whatever it raised."""
+    try:
+        return Outcome(await awaited, None)
+    except BaseException as error:
+        return Outcome(None, error)
 
-    :param wait: waits for an awaitable that a hook returned, and gives its result or raises its error.
-    :returns: what the function returned.
-    :raises BaseException: what the function raised.
+
+def run(invocation: Invocation, pipeline: Pipeline, wait: Callable[[Awaitable[Any]], Outcome]) -> Outcome:
+    """Run an invocation of a sync function on this thread, with all its hooks, and tell how it ended.
+
+    :param wait: has the event loop wait for what a hook returned (:func:`settled`), and tells how that ended.
     """
-    steps = pipeline.steps(invocation)
-    if steps is None:
-        return invocation.function.call(**invocation.arguments)
+    try:
+        steps = pipeline.steps(invocation)
+        if steps is None:
+            return Outcome(invocation.function.call(**invocation.arguments), None)
+    except BaseException as error:
+        return Outcome(None, error)
     try:
         awaited = next(steps)
         while True:
-            try:
-                result = wait(awaited)
-            except BaseException as error:
-                awaited = steps.throw(error)
-            else:
-                awaited = steps.send(result)
-    except StopIteration as stop:
-        return stop.value
+            value, raised = wait(awaited)
+            awaited = steps.send(value) if raised is None else steps.throw(raised)
+    except StopIteration as end:
+        outcome: Outcome = end.value
+        return outcome
+    except BaseException as error:  # a filter of the app's that refuses to have a hook's failure logged
+        return Outcome(None, error)
 
 
-async def run_async(invocation: Invocation, pipeline: Pipeline) -> Any:
-    """Run an invocation of an async function in this task, with all its hooks.
-
-    :returns: what the function returned.
-    :raises BaseException: what the function raised, or the task's cancellation.
-    """
-    steps = pipeline.steps(invocation)
-    if steps is None:
-        return await invocation.function.call(**invocation.arguments)
+async def run_async(invocation: Invocation, pipeline: Pipeline) -> Outcome:
+    """Run an invocation of an async function in this task, with all its hooks, and tell how it ended."""
+    try:
+        steps = pipeline.steps(invocation)
+        if steps is None:
+            return Outcome(await invocation.function.call(**invocation.arguments), None)
+    except BaseException as error:
+        return Outcome(None, error)
     try:
         awaited = next(steps)
         while True:
-            try:
-                result = await awaited
-            except BaseException as error:
-                awaited = steps.throw(error)
-            else:
-                awaited = steps.send(result)
-    except StopIteration as stop:
-        return stop.value
+            value, raised = await settled(awaited)
+            awaited = steps.send(value) if raised is None else steps.throw(raised)
+    except StopIteration as end:
+        outcome: Outcome = end.value
+        return outcome
+    except BaseException as error:  # the task was cancelled while a hook ran
+        return Outcome(None, error)
 
 
-def run_load_hooks(function: Function, registry: Registry) -> None:
-    """Tell every extension that wants to know that ``function`` has been loaded. Their errors are logged."""
+def run_load_hooks(
+    function: Function, registry: Registry, finish: Callable[[Coroutine[Any, Any, None]], object]
+) -> None:
+    """Tell every extension that wants to know that ``function`` has been loaded. Their errors are logged.
+
+    :param finish: is given what remains of an ``async def`` hook, to run it on the event loop.
+    """
     for hook in registry.load_hooks_for(function):
         try:
-            hook.call(function.name, function.directory)
+            answer = hook.call(function.name, function.directory)
+            if inspect.isawaitable(answer):
+                finish(_finish(hook, answer))
         except BaseException as error:
-            _log_failure(hook, error)
+            _log(hook, error)
+
+
+async def _finish(hook: Hook, awaited: Awaitable[Any]) -> None:
+    _, error = await settled(awaited)
+    if error is not None:
+        _log(hook, error)
 
 
 def _accepted(function: Function, arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments without those that a hook added and the function does not declare."""
     if arguments.keys() <= function.parameters:
         return arguments
-    extra = sorted(arguments.keys() - function.parameters)
     _logger.warning(
-        "a hook added %s to the arguments of %s, which does not declare it; it is not passed on",
-        ", ".join(extra),
+        "%s is called without %s: a hook added it to the arguments, but the function does not declare it",
         function.name,
+        ", ".join(sorted(repr(name) for name in arguments.keys() - function.parameters)),
     )
     return {name: value for name, value in arguments.items() if name in function.parameters}
 
 
-def _log_failure(hook: Hook, error: BaseException) -> None:
-    """Log what a hook raised, unless it is how the invocation itself is being ended."""
-    if isinstance(error, GeneratorExit) or (isinstance(error, asyncio.CancelledError) and _being_cancelled()):
-        raise error
+def _log_failure(hook: Hook, error: BaseException, function: Function) -> None:
+    """Log what a hook raised, unless it is how the invocation itself is being ended: then raise it again."""
+    if function.is_async and isinstance(error, asyncio.CancelledError | GeneratorExit):
+        task = _current_task()
+        if task is None or task.cancelling():  # closed by the garbage collector, or cancelled
+            raise error
+    _log(hook, error)
+
+
+def _log(hook: Hook, error: BaseException) -> None:
     hook.logger.error("%s failed: %r", hook.name, error, exc_info=error)
 
 
-def _being_cancelled() -> bool:
+def _current_task() -> asyncio.Task[Any] | None:
     try:
-        task = asyncio.current_task()
-    except RuntimeError:  # on a pool thread, where nothing is ever cancelled
-        return False
-    return task is not None and task.cancelling() > 0
+        return asyncio.current_task()
+    except RuntimeError:  # the loop is not running
+        return None

@@ -1,33 +1,29 @@
-"""Which extensions there are, and which of their hooks run for a function.
+"""Which hooks run for a function.
 
-Extensions register themselves with ``azure.functions``: an application-level one when its class is created, a
-function-level one when it is instantiated with ``__file__``. The SDK files them by hook name; this module reads
-them from there, so an extension behaves the same whether it was imported before or after the worker started.
+An application-level extension registers when its class is created and applies to every function; a function-level
+one registers when it is instantiated with ``__file__`` and applies to the functions of that name or of that file.
 """
 
 from __future__ import annotations
 
 import inspect
-import itertools
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from azure.functions import AppExtensionBase, FuncExtensionBase
-from azure.functions.extension import ExtensionMeta
 
 from ..function import Function
+from .logger import HookLogger
+from .sdk import Extensions, extensions
+from .switches import is_on
 
 FLAG = "PYTHON_ENABLE_WORKER_EXTENSIONS"
 """The setting that turns extensions on."""
 
-_TRUE = frozenset({"1", "true", "t", "yes", "y"})
-_ORIGIN = "_worker_ext_origin"  # on a function-level extension: (serial number, the file it was made in)
-
-_PRE, _POST, _LOAD = ("logger", "context", "func_args"), ("logger", "context", "func_args", "func_ret"), ("name", "dir")
+_LOAD, _PRE = ("function_name", "function_directory"), ("logger", "context", "func_args")
+_POST = (*_PRE, "func_ret")
 _ARGUMENTS = {
     "post_function_load_app_level": _LOAD,
     "pre_invocation_app_level": _PRE,
@@ -39,8 +35,8 @@ _ARGUMENTS = {
 
 
 def extensions_enabled(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether :data:`FLAG` is on, in the spellings that the stock worker accepts (1, true, t, yes, y; any case)."""
-    return environ.get(FLAG, "").strip().lower() in _TRUE
+    """Whether :data:`FLAG` is on."""
+    return is_on(FLAG, environ)
 
 
 class Hook(NamedTuple):
@@ -65,23 +61,20 @@ class HookSet(NamedTuple):
     after: tuple[Hook, ...]
 
 
-NO_HOOKS = HookSet((), ())
-
-
 class Registry:
-    """The extensions of this process.
+    """The extensions of this process, as the functions see them.
 
-    :param enabled: whether hooks run at all (see :func:`extensions_enabled`).
-    :ivar version: grows whenever an extension registers; what was derived from the registry under an older
-        version must be derived again.
+    :param enabled: whether there are any to be seen (:func:`extensions_enabled`).
     """
 
     def __init__(self, *, enabled: bool) -> None:
-        self.enabled = enabled
-        self.version = 0
-        self._refused: set[tuple[str, str]] = set()
-        if enabled:
-            _observe(self)
+        self._extensions = extensions() if enabled else Extensions()
+        self._refused: set[str] = set()
+
+    @property
+    def version(self) -> int:
+        """Another number after each registration: what was asked before must then be asked again."""
+        return self._extensions.version
 
     def hooks_for(self, function: Function) -> HookSet:
         """The hooks that run around an invocation of ``function``.
@@ -89,8 +82,6 @@ class Registry:
         Order: application-level before function-level on the way in, function-level before application-level on
         the way out; in registration order within each level, on both ways.
         """
-        if not self.enabled:
-            return NO_HOOKS
         return HookSet(
             (*self._app_hooks("pre_invocation_app_level"), *self._function_hooks("pre_invocation", function)),
             (*self._function_hooks("post_invocation", function), *self._app_hooks("post_invocation_app_level")),
@@ -98,118 +89,41 @@ class Registry:
 
     def load_hooks_for(self, function: Function) -> tuple[Hook, ...]:
         """The hooks that run when ``function`` has been loaded: function-level ones first."""
-        if not self.enabled:
-            return ()
         return (
             *self._function_hooks("post_function_load", function),
             *self._app_hooks("post_function_load_app_level"),
         )
 
     def extensions(self) -> list[str]:
-        """The names of the registered extensions, application-level ones first, each once."""
-        apps = [_name_of(cls) for cls in _app_extensions()]
-        functions = [type(instance).__name__ for instance in _function_extensions()]
-        return list(dict.fromkeys(apps + functions)) if self.enabled else []
+        """The names of the extensions whose hooks can run, application-level ones first, each once."""
+        classes = [*self._extensions.leaves(), *(type(made.instance) for made in self._extensions.functions)]
+        return list(dict.fromkeys(cls.__name__ for cls in classes))
 
-    def _app_hooks(self, name: str) -> Iterable[Hook]:
-        # A class that another registered extension derives from is that one's base: its hooks run once, through
-        # the class that inherited them. (The stock worker runs them for each of the two.)
-        hooks = ExtensionMeta.get_application_hooks()
-        owners = _app_extensions()
-        for meta in getattr(hooks, name) if hooks else ():
-            owner = _owner(meta.ext_impl, name, owners)
-            if owner is not None and any(other is not owner and issubclass(other, owner) for other in owners):
-                continue
-            yield from self._usable(meta.ext_name, name, meta.ext_impl, AppExtensionBase)
+    def _app_hooks(self, name: str) -> Iterator[Hook]:
+        for cls in self._extensions.leaves():
+            yield from self._usable(cls.__name__, name, getattr(cls, name, None), AppExtensionBase)
 
-    def _function_hooks(self, name: str, function: Function) -> Iterable[Hook]:
-        for instance in _function_extensions():
-            if function.name.lower() == instance._trigger_name.lower() or _is_made_in(instance, function.file):
-                yield from self._usable(
-                    type(instance).__name__, name, getattr(instance, name, None), FuncExtensionBase
-                )
+    def _function_hooks(self, name: str, function: Function) -> Iterator[Hook]:
+        lowered = function.name.lower()
+        for instance, function_name, file in self._extensions.functions:
+            if function_name == lowered or file == function.file:
+                yield from self._usable(type(instance).__name__, name, getattr(instance, name, None), FuncExtensionBase)
 
-    def _usable(self, extension: str, name: str, call: Any, base: type) -> Iterable[Hook]:
-        if call is None or getattr(call, "__func__", call) is _plain(base, name):
+    def _usable(self, extension: str, name: str, call: Any, base: type) -> Iterator[Hook]:
+        if call is None or _implementation(call) is _implementation(vars(base)[name]):
             return  # nobody overrode it: it costs nothing
-        logger = logging.getLogger(extension)
+        logger = HookLogger(extension)
         problem = _signature_problem(call, _ARGUMENTS[name])
         if problem is None:
             yield Hook(extension, name, call, logger)
-        elif (extension, name) not in self._refused:
-            self._refused.add((extension, name))
+        elif problem not in self._refused:
+            self._refused.add(problem)
             logger.error("%s is not run: %s", name, problem)
 
 
-def _observe(registry: Registry) -> None:
-    """Have ``registry.version`` grow at every registration, and note in which file each instance was made.
-
-    The dunders are wrapped because they are all that the language itself guarantees to be called; which private
-    method of the SDK does the filing is its own business.
-    """
-
-    def bumping(original: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(original)
-        def bump(*args: Any, **kwargs: Any) -> Any:
-            result = original(*args, **kwargs)
-            registry.version += 1
-            return result
-
-        return bump
-
-    made = FuncExtensionBase.__init__
-    serial = itertools.count()
-
-    @wraps(made)
-    def note_origin(self: Any, file_path: str, *args: Any, **kwargs: Any) -> None:
-        made(self, file_path, *args, **kwargs)
-        setattr(self, _ORIGIN, (next(serial), str(Path(file_path).resolve())))
-
-    setattr(FuncExtensionBase, "__init__", note_origin)  # noqa: B010
-    setattr(ExtensionMeta, "__init__", bumping(ExtensionMeta.__init__))  # noqa: B010
-    setattr(ExtensionMeta, "__call__", bumping(ExtensionMeta.__call__))  # noqa: B010
-
-
-def _app_extensions() -> list[Any]:
-    """The registered application-level extensions. The SDK registers each class but its own base."""
-    found: list[Any] = []
-    pending = list(AppExtensionBase.__subclasses__())
-    while pending:
-        cls = pending.pop(0)
-        found.append(cls)
-        pending += cls.__subclasses__()
-    return found
-
-
-def _function_extensions() -> list[Any]:
-    """The registered function-level extensions, in the order in which they were made."""
-    found: dict[int, Any] = {}
-    for hooks in ExtensionMeta._func_exts.values():
-        for metas in hooks:
-            for meta in metas:
-                instance = getattr(meta.ext_impl, "__self__", None)
-                if instance is not None:
-                    found[id(instance)] = instance
-    return sorted(found.values(), key=lambda instance: getattr(instance, _ORIGIN, (-1, ""))[0])
-
-
-def _is_made_in(instance: Any, file: str) -> bool:
-    return bool(getattr(instance, _ORIGIN, (-1, ""))[1] == file)
-
-
-def _owner(call: Any, name: str, owners: list[Any]) -> Any:
-    bound_to = getattr(call, "__self__", None)
-    if bound_to is not None:
-        return bound_to
-    return next((cls for cls in owners if vars(cls).get(name) is not None and getattr(cls, name) is call), None)
-
-
-def _plain(base: type, name: str) -> Any:
-    return getattr(vars(base)[name], "__func__", vars(base)[name])
-
-
-def _name_of(cls: Any) -> str:
-    return str(cls.__name__)
+def _implementation(call: Any) -> Any:
+    """The function beneath a bound, class or static method."""
+    return getattr(call, "__func__", call)
 
 
 def _signature_problem(call: Any, arguments: tuple[str, ...]) -> str | None:
@@ -218,11 +132,16 @@ def _signature_problem(call: Any, arguments: tuple[str, ...]) -> str | None:
         signature = inspect.signature(call)
     except (TypeError, ValueError):
         return None  # written in C: no signature to hold it to
-    try:
-        signature.bind(*arguments)
-    except TypeError as error:
-        code = getattr(inspect.unwrap(getattr(call, "__func__", call)), "__code__", None)
-        where = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
-        return f"it is declared as {getattr(call, '__qualname__', call)}{signature}{where} but is called with \
-({', '.join(arguments)}): {error}"
-    return None
+    first = next(iter(signature.parameters), None)
+    if first in ("self", "cls") and inspect.isfunction(call):
+        reason = f"its {first} would be given the {arguments[0]}; is @classmethod missing?"
+    else:
+        try:
+            signature.bind(*arguments)
+            return None
+        except TypeError as error:
+            reason = str(error)
+    code = getattr(inspect.unwrap(_implementation(call)), "__code__", None)
+    where = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
+    name = getattr(call, "__qualname__", repr(call))
+    return f"it is declared as {name}{signature}{where} but is called with ({', '.join(arguments)}): {reason}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import os
 import sys
@@ -26,9 +27,19 @@ LEVELS = {
 
 _RED, _YELLOW, _GREY, _CYAN, _RESET = "\x1b[31m", "\x1b[33m", "\x1b[90m", "\x1b[36m", "\x1b[0m"
 
+PATIENCE = 0.01
+"""Seconds that a line may wait for others: a write per invocation would cost as much as the invocation's own."""
+
+
+class _Nowhere(io.TextIOBase):
+    """Where lines go once whoever read the console has gone; functions go on."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
 
 class Console:
-    """Writes timestamped lines. Lines of one loop turn leave in one write.
+    """Writes timestamped lines. Lines that come within :data:`PATIENCE` leave in one write.
 
     :param stream: where to; colours are used if it is a terminal and ``NO_COLOR`` is not set.
     :param verbose: whether :meth:`detail` writes anything.
@@ -45,25 +56,28 @@ class Console:
         self.set_levels({})
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """From now on collect the lines of each turn of ``loop``."""
+        """From now on collect lines, and write them on ``loop``."""
         self._loop = loop
 
     def set_levels(self, levels: Mapping[str, str]) -> None:
         """Set which lines of functions are shown.
 
-        :param levels: ``logging.logLevel`` of ``host.json``: category or a beginning of it → level name; the longest
-            match counts, then ``default``. Categories: ``Function.NAME`` for an invocation's own two lines,
-            ``Function.NAME.User`` for what its code writes.
+        :param levels: ``logging.logLevel`` of ``host.json``: beginning of a category, in any case and with one ``*`` at
+            most → level name; the longest that matches counts, then ``default``. Categories: ``Function.NAME`` for an
+            invocation's own two lines, ``Function.NAME.User`` for what its code writes.
         """
-        by_length = sorted(levels.items(), key=lambda item: -len(item[0]))
-        lowest = logging.DEBUG if self.verbose else logging.INFO
+        rules = {pattern.lower(): LEVELS[level] for pattern, level in levels.items()}
+        others = rules.pop("default", logging.DEBUG if self.verbose else logging.INFO)
+        patterns = sorted(rules, key=lambda pattern: len(pattern.replace("*", "")), reverse=True)
+        by_length = [(pattern.partition("*"), rules[pattern]) for pattern in patterns]
 
         @lru_cache(maxsize=4096)
         def threshold(category: str) -> int:
-            for name, level in by_length:
-                if category == name or category.startswith(f"{name}."):
-                    return LEVELS[level]
-            return LEVELS[levels["default"]] if "default" in levels else lowest
+            category = category.lower()
+            for (beginning, _, end), level in by_length:
+                if category.startswith(beginning) and category.endswith(end):
+                    return level
+            return others
 
         self._threshold = threshold
 
@@ -71,6 +85,11 @@ class Console:
         """Write one of the two lines that frame every invocation."""
         if self._threshold(f"Function.{function}") <= logging.INFO:
             self._add(f"{self._now()}{text}")
+
+    def failure(self, function: str, text: str) -> None:
+        """Write how an invocation has failed."""
+        if self._threshold(f"Function.{function}") <= logging.ERROR:
+            self.error(text)
 
     def info(self, text: str) -> None:
         """Write a line."""
@@ -103,6 +122,8 @@ class Console:
             if level < threshold:
                 continue
             text = f"[{name}] {message}" if name and name != "root" else message
+            if not self._colours and level != logging.INFO:
+                text = f"{logging.getLevelName(level)}: {text}"
             if level >= logging.ERROR:
                 self.error(text)
             elif level >= logging.WARNING:
@@ -115,19 +136,20 @@ class Console:
         lines, self._lines = self._lines, []
         if not lines:
             return
+        text = "\n".join(lines) + "\n"
         try:
-            self._stream.write("\n".join(lines) + "\n")
+            try:
+                self._stream.write(text)
+            except UnicodeEncodeError:
+                encoding = self._stream.encoding or "ascii"
+                self._stream.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
             self._stream.flush()
-        except (BrokenPipeError, ValueError):
-            self._stream = open(os.devnull, "w")  # whoever read the console has gone; functions go on
-        except UnicodeEncodeError:
-            encoding = self._stream.encoding or "ascii"
-            text = "\n".join(lines) + "\n"
-            self._stream.write(text.encode(encoding, errors="replace").decode(encoding))
+        except (OSError, ValueError):
+            self._stream = _Nowhere()
 
     def _add(self, line: str) -> None:
         if not self._lines and self._loop is not None:
-            self._loop.call_soon(self.flush)
+            self._loop.call_later(PATIENCE, self.flush)
         self._lines.append(line)
         if self._loop is None:
             self.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -10,21 +11,26 @@ from typing import Any
 from ..errors import ConfigurationError
 from ..runtimes.protocol import unpack_error
 from .routes import Router
+from .settings import HostJson
 
-KNOWN_BINDINGS = frozenset(
-    """
-    activityTrigger assistantCreate assistantPost assistantQuery assistantSkillTrigger blob blobTrigger
-    connectorTrigger cosmosDB cosmosDBTrigger daprBinding daprBindingTrigger daprInvoke daprPublish daprSecret
-    daprServiceInvocationTrigger daprState daprTopicTrigger durableClient embeddings embeddingsStore entityTrigger
-    eventGrid eventGridTrigger eventHub eventHubTrigger http httpTrigger kafka kafkaTrigger kusto mcpPromptTrigger
-    mcpResourceTrigger mcpToolTrigger mysql mysqlTrigger orchestrationTrigger orchestrationClient queue queueTrigger
-    rabbitMQ rabbitMQTrigger redis redisListTrigger redisPubSubTrigger redisStreamTrigger semanticSearch sendGrid
-    serviceBus serviceBusTrigger signalR signalRConnectionInfo signalRTrigger sql sqlTrigger table textCompletion
-    timerTrigger twilioSms warmupTrigger webPubSub webPubSubConnection webPubSubContext webPubSubTrigger
-    """.split()
-)
+# fmt: off
+KNOWN_BINDINGS = frozenset((
+    "activityTrigger", "assistantCreate", "assistantPost", "assistantQuery", "assistantSkillTrigger", "blob",
+    "blobTrigger", "connectorTrigger", "cosmosDB", "cosmosDBTrigger", "daprBinding", "daprBindingTrigger", "daprInvoke",
+    "daprPublish", "daprSecret", "daprServiceInvocationTrigger", "daprState", "daprTopicTrigger", "durableClient",
+    "embeddings", "embeddingsStore", "entityTrigger", "eventGrid", "eventGridTrigger", "eventHub", "eventHubTrigger",
+    "http", "httpTrigger", "kafka", "kafkaTrigger", "kusto", "mcpPromptTrigger", "mcpResourceTrigger", "mcpToolTrigger",
+    "mysql", "mysqlTrigger", "orchestrationTrigger", "orchestrationClient", "queue", "queueTrigger", "rabbitMQ",
+    "rabbitMQTrigger", "redis", "redisListTrigger", "redisPubSubTrigger", "redisStreamTrigger", "semanticSearch",
+    "sendGrid", "serviceBus", "serviceBusTrigger", "signalR", "signalRConnectionInfo", "signalRTrigger", "sql",
+    "sqlTrigger", "table", "textCompletion", "timerTrigger", "twilioSms", "warmupTrigger", "webPubSub",
+    "webPubSubConnection", "webPubSubContext", "webPubSubTrigger",
+))
+# fmt: on
 """The binding types of the real host and of its extension bundle, version 4."""
 
+_NAME = re.compile(r"(?!host$)[a-z][a-z0-9_-]{0,127}", re.IGNORECASE)
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*")
 _KNOWN_LOWER = {name.lower(): name for name in KNOWN_BINDINGS}
 
 
@@ -65,12 +71,14 @@ class HostedApp:
     :ivar functions: the functions that are served.
     :ivar router: where their HTTP requests go.
     :ivar problems: why others are not, a text each.
+    :ivar disabled: the names of those that are turned off.
     :ivar extensions: the names of the worker extensions.
     """
 
     functions: list[HostedFunction]
     router: Router[HostedFunction]
     problems: list[str]
+    disabled: list[str]
     extensions: list[str]
 
 
@@ -85,28 +93,59 @@ def host_app(
     :param environ: the app's settings; ``AzureWebJobs.NAME.Disabled`` turns a function off.
     """
     problems = [_problem_of_indexing(fields) for fields in description["problems"]]
-    router: Router[HostedFunction] = Router(route_prefix)
-    served: list[HostedFunction] = []
+    app = HostedApp([], Router(route_prefix), problems, [], list(description["extensions"]))
     wanted = {name.lower() for name in only}
-    names = {function["name"].lower() for function in description["functions"]}
-    problems += [f"there is no function {name!r}, which --functions asks for" for name in only if name.lower() not in names]
+    known: set[str] = set()
     for function in description["functions"]:
         name = function["name"]
-        if (wanted and name.lower() not in wanted) or _is_disabled(function, environ):
+        if name.lower() in known:
+            problems.append(f"there are two functions {name!r}; names must differ in more than their case")
             continue
-        problem = _problem_of_bindings(function["bindings"])
-        if problem is None:
-            hosted = HostedFunction(name, _trigger(function), _undelivered(function))
-            try:
-                if hosted.is_http:
-                    router.add(hosted.route, hosted.methods, hosted, owner=name)
-            except ConfigurationError as error:
-                problem = error.message
-            else:
-                served.append(hosted)
-        if problem is not None:
-            problems.append(f"The '{name}' function is in error: {problem}")
-    return HostedApp(served, router, problems, list(description["extensions"]))
+        known.add(name.lower())
+        if wanted and name.lower() not in wanted:
+            continue
+        if _is_disabled(function, environ):
+            app.disabled.append(name)
+            continue
+        try:
+            app.functions.append(_host_function(function, app.router))
+        except ConfigurationError as error:
+            problems.append(f"The '{name}' function is in error: {error}")
+    problems += [f"there is no function {name!r}, which is asked for" for name in only if name.lower() not in known]
+    return app
+
+
+def check_http(host: HostJson) -> None:
+    """Check settings that would otherwise only fail when they are used.
+
+    :raises ConfigurationError: if routes cannot begin with ``routePrefix``, or a custom header cannot be sent.
+    """
+    group = host.settings["extensions"]["http"]
+    try:
+        Router[None](host.http.route_prefix)
+    except ConfigurationError as error:
+        prefix = group["routePrefix"]
+        raise ConfigurationError(error.message, file=prefix.file, line=prefix.line, hint=error.hint) from None
+    for name, value in host.http.custom_headers.items():
+        if not _HEADER.fullmatch(f"{name}:{value}"):
+            raise group["customHeaders"][name].error("a header that HTTP can carry")
+
+
+def _host_function(function: Mapping[str, Any], router: Router[HostedFunction]) -> HostedFunction:
+    name, bindings = function["name"], function["bindings"]
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{name!r} is no valid function name: a letter, then up to 127 letters, digits, - and _; not 'host'"
+        )
+    for binding in bindings:
+        _check_binding(binding)
+    hosted = HostedFunction(name, _trigger(function), _undelivered(function))
+    if hosted.is_http:
+        methods = hosted.trigger.get("methods")
+        if methods is not None and not isinstance(methods, list):
+            raise ConfigurationError(f'"methods" must be a list such as ["get"], found {methods!r}')
+        router.add(hosted.route, hosted.methods, hosted, owner=name)
+    return hosted
 
 
 def _trigger(function: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -121,17 +160,14 @@ def _undelivered(function: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _problem_of_bindings(bindings: Iterable[Mapping[str, Any]]) -> str | None:
-    for binding in bindings:
-        found = str(binding["type"])
-        if found.lower() not in _KNOWN_LOWER:
-            near = get_close_matches(found.lower(), _KNOWN_LOWER, n=1)
-            hint = f"; did you mean {_KNOWN_LOWER[near[0]]!r}?" if near else ""
-            return f"the binding {binding['name']!r} has the unknown type {found!r}{hint}"
-        is_input = str(binding.get("direction", "in")).lower() == "in" and not found.lower().endswith("trigger")
-        if is_input:
-            return f"its input binding {binding['name']!r} ({found}) is not available on this host yet"
-    return None
+def _check_binding(binding: Mapping[str, Any]) -> None:
+    name, found = binding["name"], str(binding["type"])
+    if found.lower() not in _KNOWN_LOWER:
+        near = get_close_matches(found.lower(), _KNOWN_LOWER, n=1)
+        hint = f"Did you mean {_KNOWN_LOWER[near[0]]!r}?" if near else None
+        raise ConfigurationError(f"the binding {name!r} has the unknown type {found!r}", hint=hint)
+    if str(binding.get("direction", "in")).lower() == "in" and not found.lower().endswith("trigger"):
+        raise ConfigurationError(f"its input binding {name!r} ({found}) is not available on this host yet")
 
 
 def _problem_of_indexing(fields: dict[str, Any]) -> str:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from functools import partial
 from http import HTTPStatus
-from uuid import uuid4
+from random import getrandbits
 
 from ..errors import FunctionTimeout, InvocationError, WorkerBusy
 from ..runtimes.azure.http_payload import decode_response, encode_request
 from ..transports.http1 import Exchange
+from .app_settings import AppSettings
 from .call import Call, FunctionFailed, Result
 from .console import Console
 from .cors import Cors, Headers
-from .functions import HostedApp, HostedFunction
+from .functions import HostedApp, HostedFunction, check_http
 from .supervisor import Supervisor
 
 _TEXT: Headers = [(b"content-type", b"text/plain; charset=utf-8")]
 _REASON = "This function was programmatically called via the host APIs."
+
+
+_EARLY_REQUESTS = 1000
+"""The most requests that wait for the app to be loaded."""
 
 
 class HttpFront:
@@ -25,25 +31,37 @@ class HttpFront:
 
     :param supervisor: runs the invocations.
     :param console: shows them.
-    :param cors: who may send cross-origin requests.
-    :param development: whether the client is told what went wrong in a function, traceback included.
+    :param settings: the app's settings.
+    :raises ConfigurationError: if a setting cannot be used.
     :ivar app: the edition of the app that is served; ``None`` until one has been loaded.
     """
 
-    def __init__(self, supervisor: Supervisor, console: Console, cors: Cors, *, development: bool) -> None:
+    def __init__(self, supervisor: Supervisor, console: Console, settings: AppSettings) -> None:
         self._supervisor = supervisor
         self._console = console
-        self._cors = cors
-        self._development = development
-        self._early: list[tuple[float, Exchange]] = []
+        self._early: deque[tuple[float, Exchange]] = deque()
         self.app: HostedApp | None = None
+        self.apply(settings)
+
+    def apply(self, settings: AppSettings) -> None:
+        """Follow these settings from now on.
+
+        :raises ConfigurationError: if one cannot be used; then those before stay in force.
+        """
+        http = settings.host.http
+        check_http(settings.host)
+        self._cors = Cors(settings.cors, credentials=settings.cors_credentials)
+        self._development = settings.development
+        self._outstanding = http.max_outstanding_requests
+        self._custom = [(name.lower().encode(), value.encode("latin-1")) for name, value in http.custom_headers.items()]
+        self._refusal = ""  # why requests cannot wait for the app
 
     def handle(self, exchange: Exchange) -> None:
         """Answer one request, now or when its invocation has ended."""
         if self._cors:
             preflight = self._cors.preflight(exchange.method, dict(exchange.headers))
             if preflight is not None:
-                exchange.respond(204 if preflight else 403, preflight, b"")
+                exchange.respond(204, preflight, b"")
                 return
         app = self.app
         if app is None:
@@ -51,7 +69,10 @@ class HttpFront:
             return
         match = app.router.match(exchange.method, exchange.path)
         if match is not None:
-            self._invoke(exchange, match.target, match.values)
+            if self._outstanding is not None and self._supervisor.running >= self._outstanding:
+                self._respond(exchange, 429, [], b"")
+            else:
+                self._invoke(exchange, match.target, match.values)
         elif exchange.path == "/":
             self._respond_text(exchange, 200, "Your function app is up and running.\n")
         else:
@@ -60,27 +81,32 @@ class HttpFront:
     def serve(self, app: HostedApp) -> None:
         """Serve an edition of the app, beginning with the requests that came before it was there."""
         self.app = app
-        early, self._early = self._early, []
+        early, self._early = self._early, deque()
         for _, exchange in early:
             self.handle(exchange)
 
-    def refuse_early(self, reason: str, *, before: float | None = None) -> None:
-        """Answer the requests that came before there was an app: it cannot be loaded, or takes too long.
+    def refuse(self, reason: str) -> None:
+        """Let no request wait for the app, which cannot be loaded as it is."""
+        self._refusal = reason
+        self.expire(0, reason)
 
-        :param before: only those that have waited since before this time.
-        """
-        while self._early and (before is None or self._early[0][0] < before):
-            _, exchange = self._early.pop(0)
+    def expire(self, limit: float, reason: str) -> None:
+        """Answer the requests that have waited for the app for more than ``limit`` seconds."""
+        now = time.monotonic()
+        while self._early and now - self._early[0][0] >= limit:
+            _, exchange = self._early.popleft()
             self._respond_text(exchange, 503, reason)
 
     def _keep(self, exchange: Exchange) -> None:
-        if len(self._early) >= 1000:
+        if self._refusal:
+            self._respond_text(exchange, 503, self._refusal)
+        elif len(self._early) >= _EARLY_REQUESTS:
             self._respond_text(exchange, 503, "the function app is still being loaded, and too many requests wait")
         else:
             self._early.append((time.monotonic(), exchange))
 
     def _invoke(self, exchange: Exchange, function: HostedFunction, route: dict[str, str]) -> None:
-        invocation_id = str(uuid4())
+        invocation_id = _new_id()
         host = next((value for name, value in exchange.headers if name == b"host"), b"localhost")
         url = b"http://%s%s" % (host, exchange.target)
         payload = encode_request(exchange.method, url, route, exchange.body, exchange.headers)
@@ -89,7 +115,9 @@ class HttpFront:
         call = Call(name, invocation_id, payload, partial(self._answer, exchange, function))
         self._supervisor.submit(call)
 
-    def _answer(self, exchange: Exchange, function: HostedFunction, call: Call, outcome: Result | InvocationError) -> None:
+    def _answer(
+        self, exchange: Exchange, function: HostedFunction, call: Call, outcome: Result | InvocationError
+    ) -> None:
         elapsed = int((time.monotonic() - call.since) * 1000)
         if not isinstance(outcome, Result):
             self._fail(exchange, call, outcome, elapsed)
@@ -100,9 +128,10 @@ class HttpFront:
         )
         for output, _, data in outcome.outputs:
             kind = function.outputs.get(output, "return value")
-            self._console.warning(f"The output {output!r} ({kind}, {len(data)} bytes) is not delivered by this host yet.")
-        headers, body = decode_response(outcome.parts)
+            size = len(data)
+            self._console.warning(f"The output {output!r} ({kind}, {size} bytes) is not delivered by this host yet.")
         try:
+            headers, body = decode_response(outcome.parts)
             self._respond(exchange, outcome.status, headers, body)
         except ValueError as error:  # a header, or a status, that HTTP cannot carry
             self._console.error(f"The answer of {call.function} cannot be sent: {error}")
@@ -110,10 +139,8 @@ class HttpFront:
 
     def _fail(self, exchange: Exchange, call: Call, error: InvocationError, elapsed: int) -> None:
         failed = f"Executed 'Functions.{call.function}' (Failed, Id={call.invocation_id}, Duration={elapsed}ms)"
-        if isinstance(error, FunctionFailed):
-            self._console.error(f"{failed}\n{error.traceback.rstrip()}")
-        else:
-            self._console.error(f"{failed}\n{error}")
+        reason = error.traceback.rstrip() if isinstance(error, FunctionFailed) else str(error)
+        self._console.failure(call.function, f"{failed}\n{reason}")
         text = str(error)
         if isinstance(error, FunctionFailed):
             text = f"{text}\n\n{error.traceback}" if self._development else ""
@@ -130,9 +157,17 @@ class HttpFront:
 
     def _respond(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
         if self._cors:
-            headers = headers + self._cors.headers(dict(exchange.headers))
+            headers = self._cors.allow(dict(exchange.headers), headers)
+        if self._custom:
+            headers = headers + self._custom
         if not exchange.respond(status, headers, body):
             self._console.detail(f"The client of {exchange.method} {exchange.path} left before its answer.")
+
+
+def _new_id() -> str:
+    """A random UUID (RFC 9562, version 4). It need not be unguessable, and so need not ask the kernel."""
+    digits = f"{getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[getrandbits(2)]}{digits[17:20]}-{digits[20:]}"
 
 
 def error_page(status: int, message: str) -> tuple[Headers, bytes]:

@@ -183,7 +183,8 @@ class Router(Generic[T]):
     def differences(self) -> list[str]:
         """Where a route of literals wins here and would not in Azure, a sentence each."""
         found = []
-        for route in [routes[0] for routes in self._by_shape.values() if not routes[0].template.parameters]:
+        literal = (route for routes in self._by_shape.values() for route in routes if not route.template.parameters)
+        for route in literal:
             segments = [segment.literal or "" for segment in route.template.segments]
             for other in self._candidates(segments, len(segments)):
                 shared = not route.methods or not other.methods or route.methods & other.methods

@@ -11,8 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from worker_ext import jsonc
 from worker_ext.errors import ConfigurationError
-from worker_ext.host import jsonc
 from worker_ext.host.settings_tree import DURATION, REQUIRED, Setting
 
 FILE_NAME = "host.json"

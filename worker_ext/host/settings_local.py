@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from worker_ext import jsonc
 from worker_ext.errors import ConfigurationError
-from worker_ext.host import jsonc
 from worker_ext.host.settings_tree import REQUIRED, Setting
 
 FILE_NAME = "local.settings.json"

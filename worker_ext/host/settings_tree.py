@@ -10,8 +10,8 @@ from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
 from worker_ext.errors import ConfigurationError
-from worker_ext.host.jsonc import Document
 from worker_ext.host.settings_timespan import parse_timespan
+from worker_ext.jsonc import Document
 
 Default = TypeVar("Default")
 

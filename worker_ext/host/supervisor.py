@@ -32,8 +32,9 @@ class Policy:
     :ivar function_timeout: seconds that one invocation may take; ``None`` for no limit.
     :ivar waiting_calls: how many calls may wait for a worker.
     :ivar waiting_time: seconds that a call may wait for a worker.
+    :ivar connect_timeout: seconds that a worker has to connect to the host, before it runs any code of the app.
     :ivar cancel_grace: seconds that a function has to end after it has been cancelled for its time.
-    :ivar retire_grace: seconds that a worker with a function that cannot be interrupted has for its other calls.
+    :ivar exit_grace: seconds that a worker has to end when it has been told to and runs nothing any more.
     :ivar stop_grace: seconds that running calls have when the host stops.
     :ivar backoff: seconds before a dead worker is replaced: the first pause and the longest.
     :ivar steady: seconds after which a worker counts as healthy and the next pause is the first again.
@@ -43,17 +44,18 @@ class Policy:
     function_timeout: float | None = 1800.0
     waiting_calls: int = 1000
     waiting_time: float = 30.0
+    connect_timeout: float = 20.0
     cancel_grace: float = 1.0
-    retire_grace: float = 10.0
+    exit_grace: float = 3.0
     stop_grace: float = 10.0
     backoff: tuple[float, float] = (0.25, 30.0)
-    steady: float = 60.0
+    steady: float = 10.0
 
 
 class AppListener(Protocol):
     """Who is told which edition of the app is being served."""
 
-    def app_loaded(self, app: dict[str, Any], *, reloaded: bool) -> None:
+    def app_loaded(self, app: dict[str, Any]) -> None:
         """An edition of the app has been loaded and serves from now on."""
 
     def app_broken(self, error: IndexingError, *, still_serving: bool) -> None:
@@ -62,6 +64,9 @@ class AppListener(Protocol):
 
 class Supervisor:
     """The app's worker processes and the calls that wait for one.
+
+    Every event leads to :meth:`_staff`, which compares the workers that there are with those that there should be.
+    What has a limit of time is looked after by one timer, :meth:`_sweep`.
 
     :param command: makes the command of a worker; asked anew at every start, as settings may have changed.
     :param policy: limits of number and time.
@@ -78,21 +83,21 @@ class Supervisor:
         self._listener = listener
         self._workers: list[WorkerProcess] = []
         self._waiting: deque[Call] = deque()
-        self._broken: IndexingError | None = None
-        self._generation = 1
-        self._serving = 0  # the generation that has been announced
+        self._generation = 1  # the edition of the app that lies in its folder
+        self._serving = 0  # the edition that is being served, or has been last
+        self._broken: IndexingError | None = None  # why the edition in the folder cannot be loaded
         self._pause = 0.0
+        self._restart: asyncio.TimerHandle | None = None
         self._turn = 0
         self._socket: Listener | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
         self._closing = False
 
     async def start(self) -> None:
         """Open the socket and start the workers."""
-        self._socket = await listen(lambda: FrameConnection(self._introduce, _ignore))
-        for _ in range(self._policy.processes):
-            self._launch(self._generation)
-        self._spawn(self._sweep())
+        self._socket = await listen(lambda: FrameConnection(self._introduce, self._disconnected))
+        self._staff()
+        self._sweep()
 
     def submit(self, call: Call) -> None:
         """Have a call run as soon as a worker can take it; ``call.answer`` will tell how it ended."""
@@ -100,6 +105,8 @@ class Supervisor:
         worker = self._next_worker()
         if worker is not None:
             self._give(worker, call)
+        elif self._closing:
+            call.answer(WorkerBusy("the host is stopping"))
         elif self._broken is not None:
             call.answer(WorkerBusy(f"the function app cannot be loaded: {self._broken}"))
         elif len(self._waiting) >= self._policy.waiting_calls:
@@ -107,22 +114,23 @@ class Supervisor:
         else:
             self._waiting.append(call)
 
-    def cancel(self, call: Call) -> None:
-        """Cancel a call that nobody wants any more, if its function can be."""
-        for worker in self._workers:
-            if worker.calls.get(call.number) is call:
-                worker.cancel(call)
+    def reload(self, policy: Policy) -> None:
+        """Load the app anew; the edition that is being served goes on until the new one can take over.
 
-    def reload(self) -> None:
-        """Load the app anew; the edition that is being served goes on until the new one can take over."""
+        :param policy: the limits from now on.
+        """
+        self._policy = policy
         self._generation += 1
         self._broken = None
         self._pause = 0.0
+        if self._restart is not None:
+            self._restart.cancel()
+            self._restart = None
         for worker in self._workers:
-            if not worker.ready and not worker.stopping:
-                worker.kill()  # it was still loading an edition that nobody will see
-        for _ in range(self._policy.processes):
-            self._launch(self._generation)
+            # One that is still loading loads what nobody will see; one in a debugger has the debugger's port.
+            if not worker.ready or worker.debugged:
+                worker.stop()
+        self._staff()
 
     def kill(self) -> None:
         """End every worker at once; their calls are answered with :class:`WorkerLost`."""
@@ -131,71 +139,69 @@ class Supervisor:
 
     async def close(self) -> None:
         """Let running calls finish within their grace, end every worker, answer whoever still waits."""
-        if self._closing:
-            return
         self._closing = True
         self._fail_waiting("the host is stopping")
+        if self._restart is not None:
+            self._restart.cancel()
         for worker in self._workers:
             worker.stop()
-        ends = [asyncio.ensure_future(worker.wait()) for worker in self._workers]
-        if ends:
-            _, late = await asyncio.wait(ends, timeout=self._policy.stop_grace)
-            if late:
-                running = sum(len(worker.calls) for worker in self._workers)
-                self._console.warning(f"{running} running invocations did not finish in time and are being ended")
+        everyone = asyncio.gather(*(worker.wait() for worker in self._workers))
+        try:
+            await asyncio.wait_for(asyncio.shield(everyone), self._policy.stop_grace)
+        except TimeoutError:
+            self._console.warning(f"{self.running} running invocations did not finish in time and are being ended.")
             self.kill()
-            await asyncio.gather(*ends)
-        for task in self._tasks:
-            task.cancel()
+            await everyone
+        if self._timer is not None:
+            self._timer.cancel()
         if self._socket is not None:
             self._socket.close()
 
     @property
     def running(self) -> int:
         """How many calls are running or waiting."""
-        return len(self._waiting) + sum(len(worker.calls) for worker in self._workers)
+        return len(self._waiting) + sum(worker.unanswered for worker in self._workers)
 
     # What a worker process tells (WorkerListener)
 
     def worker_ready(self, worker: WorkerProcess, app: dict[str, Any]) -> None:
         """Take a worker into service; the first of its generation brings its edition into service."""
-        if worker.generation != self._generation:
-            worker.stop()
-            return
         self._console.info("Worker process started and initialized.")
         self._broken = None
         if self._serving != worker.generation:
-            reloaded, self._serving = self._serving != 0, worker.generation
-            self._listener.app_loaded(app, reloaded=reloaded)
+            self._listener.app_loaded(app)
+            self._serving = worker.generation
             for other in self._workers:
-                if other.generation != worker.generation and not other.stopping:
+                if other.generation != worker.generation:
                     other.stop()
         while self._waiting and worker.ready:
             self._give(worker, self._waiting.popleft())
+        self._staff()
 
     def worker_broken(self, worker: WorkerProcess, error: IndexingError) -> None:
         """Stay with the edition that works, if there is one; an edit of the app will try again."""
-        worker.stopping = True
-        if worker.generation != self._generation or self._broken is not None:
+        if self._serving == self._generation:
+            self._console.error(str(error))  # it could be loaded before: what it lacks may come back
             return
-        self._broken = error
-        still_serving = any(other.ready for other in self._workers)
-        self._listener.app_broken(error, still_serving=still_serving)
-        if not still_serving:
-            self._fail_waiting(f"the function app cannot be loaded: {error}")
+        worker.stopping = True
+        if self._broken is None:
+            self._broken = error
+            self._tell_broken(error)
 
     def worker_ended(self, worker: WorkerProcess, reason: str) -> None:
         """Replace a worker that has ended by itself."""
         self._workers.remove(worker)
-        self._console.detail(f"Worker process {worker.pid} {reason}.")
+        named = f"Worker process {worker.pid} {reason}" if worker.pid else f"A worker process {reason}"
         if worker.stopping or self._closing:
-            return
-        if time.monotonic() - worker.started > self._policy.steady:
-            self._pause = 0.0
-        first, longest = self._policy.backoff
-        self._pause = min(max(first, self._pause * 2), longest)
-        self._console.error(f"Worker process {worker.pid} {reason}; a new one starts in {self._pause:g} s.")
-        self._spawn(self._relaunch(self._pause))
+            self._console.detail(f"{named}.")
+            self._staff()
+        elif worker.generation == self._generation:
+            self._back_off(worker)
+            self._console.error(f"{named}; a new one starts in {self._pause:g} s.")
+        else:
+            self._console.error(f"{named}.")
+            if self._broken is not None and not self._is_served:
+                self._tell_broken(self._broken)
 
     def worker_logged(self, function: str, records: list[LogRecord]) -> None:
         """Show what user code wrote."""
@@ -205,28 +211,55 @@ class Supervisor:
         """Show what a worker wrote past its log."""
         self._console.info(text)
 
-    def _launch(self, generation: int) -> None:
-        worker = WorkerProcess(self._command(), generation, self)
-        self._workers.append(worker)
-        self._spawn(self._start(worker))
+    # Workers
 
-    async def _start(self, worker: WorkerProcess) -> None:
+    def _staff(self) -> None:
+        """Start the workers that are missing, unless that must wait: for a pause, an edit, or a debugger's port."""
+        if self._closing or self._restart is not None or self._broken is not None:
+            return
+        command = self._command()
+        if command.debugged and any(worker.stopping for worker in self._workers):
+            return
         assert self._socket is not None
-        try:
-            await worker.start(self._socket.address)
-        except OSError as error:
-            self._workers.remove(worker)
-            failure = IndexingError(
-                f"the app's Python cannot be run: {error}",
-                hint="Set languageWorkers__python__defaultExecutablePath, or make a .venv in the app's folder.",
-            )
-            self.worker_broken(worker, failure)
+        there = sum(worker.generation == self._generation and not worker.stopping for worker in self._workers)
+        for _ in range(there, self._policy.processes):
+            worker = WorkerProcess(command, self._generation, self)
+            self._workers.append(worker)
+            worker.start(self._socket.address)
 
-    async def _relaunch(self, pause: float) -> None:
-        await asyncio.sleep(pause)
-        running = sum(1 for worker in self._workers if worker.generation == self._generation and not worker.stopping)
-        if running < self._policy.processes and not self._closing:
-            self._launch(self._generation)
+    def _back_off(self, worker: WorkerProcess) -> None:
+        """Have a pause before the next start. Workers that die during one pause are replaced together."""
+        if self._restart is not None:
+            return
+        if time.monotonic() - worker.started > self._policy.steady:
+            self._pause = 0.0
+        first, longest = self._policy.backoff
+        self._pause = min(max(first, self._pause * 2), longest)
+        self._restart = asyncio.get_running_loop().call_later(self._pause, self._resume)
+
+    def _resume(self) -> None:
+        self._restart = None
+        self._staff()
+
+    def _tell_broken(self, error: IndexingError) -> None:
+        self._listener.app_broken(error, still_serving=self._is_served)
+        if not self._is_served:
+            self._fail_waiting(f"the function app cannot be loaded: {error}")
+
+    @property
+    def _is_served(self) -> bool:
+        return any(worker.ready for worker in self._workers)
+
+    def _introduce(self, connection: FrameConnection, frame: Frame) -> None:
+        """Handle the first frame of a connection: it must prove which worker it is."""
+        if frame.kind != Kind.HELLO or not any(worker.accept(connection, frame.parts[0]) for worker in self._workers):
+            raise ProtocolError("a connection did not prove that it is a worker's")
+
+    def _disconnected(self, connection: FrameConnection, error: Exception | None) -> None:
+        for worker in self._workers:
+            worker.disconnected(connection, error)
+
+    # Calls
 
     def _next_worker(self) -> WorkerProcess | None:
         """The ready worker with the least to do; among equals, each in turn."""
@@ -238,8 +271,6 @@ class Supervisor:
         return min(order, key=lambda worker: len(worker.calls), default=None)
 
     def _give(self, worker: WorkerProcess, call: Call) -> None:
-        if call.answered:
-            return
         try:
             worker.invoke(call)
         except ProtocolError as error:
@@ -249,57 +280,45 @@ class Supervisor:
         while self._waiting:
             self._waiting.popleft().answer(WorkerBusy(reason))
 
-    async def _sweep(self) -> None:
-        """Answer calls whose time is up. One timer serves all: each kind of call has one limit, oldest first."""
-        while True:
-            await asyncio.sleep(min(0.25, (self._policy.function_timeout or 1.0) / 4))
-            now = time.monotonic()
-            while self._waiting and now - self._waiting[0].since > self._policy.waiting_time:
-                waited = f"no worker became ready within {self._policy.waiting_time:g} s"
-                self._waiting.popleft().answer(WorkerBusy(waited))
-            if self._policy.function_timeout is not None:
-                for worker in list(self._workers):
-                    self._time_out(worker, now - self._policy.function_timeout)
+    # Limits of time
 
-    def _time_out(self, worker: WorkerProcess, before: float) -> None:
-        overdue = [call for call in worker.calls.values() if call.started <= before and not call.answered]
-        for call in overdue:
-            limit = self._policy.function_timeout
-            call.answer(FunctionTimeout(f"{call.function} did not finish within the functionTimeout of {limit:g} s"))
-            worker.cancel(call)
-        if overdue:
-            self._spawn(self._replace_if_stuck(worker, overdue))
+    def _sweep(self) -> None:
+        """Look after all limits of time."""
+        policy = self._policy
+        interval = min(0.25, (policy.function_timeout or 1.0) / 4, policy.cancel_grace)
+        self._timer = asyncio.get_running_loop().call_later(interval, self._sweep)
+        now = time.monotonic()
+        while self._waiting and now - self._waiting[0].since > policy.waiting_time:
+            self._waiting.popleft().answer(WorkerBusy(f"no worker became ready within {policy.waiting_time:g} s"))
+        for worker in list(self._workers):
+            if policy.function_timeout is not None:
+                self._time_out(worker, now, policy.function_timeout)
+            if worker.stopping:
+                if worker.unanswered:
+                    worker.idle_since = now
+                elif now - worker.idle_since > policy.exit_grace:
+                    worker.kill()
+            elif not worker.connected and not worker.debugged and now - worker.started > policy.connect_timeout:
+                worker.kill(f"did not connect to the host within {policy.connect_timeout:g} s and was ended")
 
-    async def _replace_if_stuck(self, worker: WorkerProcess, overdue: list[Call]) -> None:
-        """Replace a worker whose function goes on after its time: a thread or a blocked loop cannot be interrupted."""
-        await asyncio.sleep(self._policy.cancel_grace)
-        if not any(worker.calls.get(call.number) is call for call in overdue):
-            return
-        names = ", ".join(sorted({call.function for call in overdue}))
-        self._console.warning(f"{names} cannot be interrupted; worker process {worker.pid} is being replaced.")
-        if not worker.stopping:
+    def _time_out(self, worker: WorkerProcess, now: float, limit: float) -> None:
+        """Answer calls whose time is up; replace a worker whose functions go on nevertheless.
+
+        A thread, or a loop that user code blocks, cannot be interrupted. The worker's other calls keep their time.
+        """
+        stuck: set[str] = set()
+        for call in list(worker.calls.values()):
+            overdue = now - call.started - limit
+            if overdue < 0:
+                break  # so are those behind it: the oldest come first
+            if not call.answered:
+                late = f"{call.function} did not finish within the functionTimeout of {limit:g} s"
+                call.answer(FunctionTimeout(late))
+                worker.cancel(call)
+            elif overdue > self._policy.cancel_grace:
+                stuck.add(call.function)
+        if stuck and not worker.stopping:
+            names = ", ".join(sorted(stuck))
+            self._console.warning(f"{names} cannot be interrupted; worker process {worker.pid} is being replaced.")
             worker.stop()
-            self._launch(self._generation)
-        deadline = time.monotonic() + self._policy.retire_grace
-        while time.monotonic() < deadline and any(not call.answered for call in worker.calls.values()):
-            await asyncio.sleep(0.05)
-        worker.kill()
-
-    def _introduce(self, connection: FrameConnection, frame: Frame) -> None:
-        """Handle the first frame of a connection: it must prove which worker it is."""
-        if frame.kind == Kind.HELLO and frame.parts:
-            for worker in self._workers:
-                if worker.recognise(frame.parts[0]):
-                    worker.connected(connection)
-                    connection.on_frame = lambda _, frame: worker.on_frame(frame)
-                    return
-        raise ProtocolError("a connection did not prove that it is a worker's")
-
-    def _spawn(self, coroutine: Any) -> None:
-        task = asyncio.ensure_future(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-
-def _ignore(_connection: FrameConnection, _error: Exception | None) -> None:
-    """A worker whose connection is lost ends; its process is what is watched."""
+            self._staff()

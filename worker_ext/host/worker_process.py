@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
-import os
 import secrets
 import signal
+import struct
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..errors import IndexingError, InvocationError, ProtocolError, WorkerLost
+from ..errors import IndexingError, ProtocolError, WorkerLost
 from ..invocation import LogRecord
 from ..runtimes.protocol import SECRET_VARIABLE, Kind, unpack_error, unpack_json, unpack_lines
 from ..transports.frames import Frame, FrameConnection
 from .call import Call, unpack_failure, unpack_result
+from .child_process import ChildProcess
 
 _BOOT = Path(__file__).resolve().parents[1] / "boot.py"
-_POSIX = os.name == "posix"
+
+_NO_PYTHON = "Make a new .venv in the app's folder, or set languageWorkers__python__defaultExecutablePath."
+
+_DECODERS: Mapping[int, Callable[[list[bytes]], Any]] = {
+    Kind.RESULT: unpack_result,
+    Kind.FAILURE: unpack_failure,
+    Kind.LOG: lambda parts: (parts[0].decode(), unpack_lines(parts[1:])),
+    Kind.READY: lambda parts: unpack_json(parts[0]),
+    Kind.BROKEN: lambda parts: unpack_error(unpack_json(parts[0])),
+}
+"""What a worker may send once it is connected."""
+
+_NONSENSE = (LookupError, TypeError, ValueError, AttributeError, struct.error)
+"""What decoding raises if the other side does not follow the protocol."""
+
+DISCONNECTED_GRACE = 1.0
+"""Seconds that a worker has to end by itself after its connection has been lost."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +58,11 @@ class WorkerCommand:
     script_root: Path
     environ: Mapping[str, str]
 
+    @property
+    def debugged(self) -> bool:
+        """Whether the worker may be in a debugger: then it may wait for somebody, on a port that no other can have."""
+        return bool(self.arguments)
+
 
 class WorkerListener(Protocol):
     """Who is told what becomes of a worker process."""
@@ -53,7 +74,7 @@ class WorkerListener(Protocol):
         """It cannot load the app; it is ending by itself."""
 
     def worker_ended(self, worker: WorkerProcess, reason: str) -> None:
-        """Its process has ended; its calls have been answered with :class:`WorkerLost`."""
+        """It has ended, or cannot be started; its calls have been answered with :class:`WorkerLost`."""
 
     def worker_logged(self, function: str, records: list[LogRecord]) -> None:
         """It sent log lines of an invocation of ``function``, or of none (an empty name)."""
@@ -69,60 +90,90 @@ class WorkerProcess:
     :param generation: which edition of the app it runs; grows with every reload.
     :param listener: is told what becomes of it.
     :ivar ready: whether it can take calls.
-    :ivar calls: what it is running, by call number.
+    :ivar stopping: whether it has been told to end, or is ending by itself.
+    :ivar calls: what it is running, by call number, the oldest first.
+    :ivar started: when it was started, as ``time.monotonic`` tells it.
+    :ivar idle_since: since when it has had nothing to answer, once it is stopping; kept by the supervisor.
     """
 
     def __init__(self, command: WorkerCommand, generation: int, listener: WorkerListener) -> None:
         self._command = command
         self._listener = listener
-        self._process: asyncio.subprocess.Process | None = None
+        self._process = ChildProcess(listener.worker_printed, self._process_ended)
         self._connection: FrameConnection | None = None
         self._secret = secrets.token_hex(16)
         self._number = 0
-        self._watching: asyncio.Task[None] | None = None
-        self._broken = False
+        self._loaded = False
+        self._reason = ""
+        self._starting: asyncio.Task[None] | None = None
+        self._ended = asyncio.Event()
         self.generation = generation
         self.ready = False
         self.stopping = False
         self.calls: dict[int, Call] = {}
-        self.started = time.monotonic()
+        self.started = self.idle_since = time.monotonic()
 
     @property
     def pid(self) -> int:
         """Its process id, 0 before it has one."""
-        return self._process.pid if self._process else 0
+        return self._process.pid
 
-    async def start(self, address: str) -> None:
-        """Start the process.
+    @property
+    def connected(self) -> bool:
+        """Whether it has connected to the host."""
+        return self._connection is not None
+
+    @property
+    def debugged(self) -> bool:
+        """See :attr:`WorkerCommand.debugged`."""
+        return self._command.debugged
+
+    @property
+    def unanswered(self) -> int:
+        """How many of its calls somebody still waits for."""
+        return sum(not call.answered for call in self.calls.values())
+
+    def start(self, address: str) -> None:
+        """Start the process; the listener will be told what becomes of it.
 
         :param address: where the host listens for it.
-        :raises OSError: if the interpreter cannot be run.
         """
+        self._starting = asyncio.ensure_future(self._start(address))
+
+    async def _start(self, address: str) -> None:
         command = self._command
-        self._process = await asyncio.create_subprocess_exec(
-            command.python,
-            *command.arguments,
-            str(_BOOT),
-            address,
-            command.kind,
-            str(command.script_root),
-            stdin=asyncio.subprocess.PIPE,  # its lifeline: it ends when this does
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            cwd=command.script_root,
-            env={**command.environ, SECRET_VARIABLE: self._secret},
-            # A group of its own: Ctrl-C is the host's to handle, and what the app started can be ended with it.
-            start_new_session=_POSIX,
-        )
-        self._watching = asyncio.create_task(self._watch(self._process))
+        words = (command.python, *command.arguments, str(_BOOT), address, command.kind, str(command.script_root))
+        environ = {**command.environ, SECRET_VARIABLE: self._secret}
+        try:
+            await self._process.start(words, cwd=command.script_root, environ=environ)
+        except OSError as error:
+            self._listener.worker_printed(f"{command.python} cannot be run: {error.strerror or error}\n  {_NO_PYTHON}")
+            self._end("cannot be started")
+            return
+        if self.stopping:  # meanwhile
+            self.kill()
 
-    def recognise(self, secret: bytes) -> bool:
-        """Whether this is the worker that knows ``secret``."""
-        return hmac.compare_digest(secret, self._secret.encode())
-
-    def connected(self, connection: FrameConnection) -> None:
-        """Its connection has been opened and has proved itself."""
+    def accept(self, connection: FrameConnection, secret: bytes) -> bool:
+        """Take ``connection`` for this worker's, if ``secret`` proves that and it has none yet."""
+        if self._connection is not None or not hmac.compare_digest(secret, self._secret.encode()):
+            return False
         self._connection = connection
+        connection.on_frame = self.on_frame
+        return True
+
+    def disconnected(self, connection: FrameConnection, error: Exception | None) -> None:
+        """Take no more calls if it is this worker's connection that has been lost.
+
+        A process without a connection is of no use. It ends by itself when it notices; one that sent nonsense, or
+        does not notice because user code blocks it, is ended by force.
+        """
+        if connection is not self._connection:
+            return
+        self.ready = False
+        if isinstance(error, ProtocolError):
+            self.kill(f"was ended, because it sent what makes no sense: {error}")
+        elif not self.stopping:
+            asyncio.get_running_loop().call_later(DISCONNECTED_GRACE, self.kill)
 
     def invoke(self, call: Call) -> None:
         """Hand it a call.
@@ -131,9 +182,8 @@ class WorkerProcess:
         """
         assert self._connection is not None
         self._number = number = self._number % 0xFFFFFFFF + 1
-        self._connection.send(
-            Kind.INVOKE, number, [call.function.encode(), call.invocation_id.encode(), *call.payload]
-        )
+        self._connection.send(Kind.INVOKE, number, [call.function.encode(), call.invocation_id.encode(), *call.payload])
+        call.payload = []  # it can be large, and is not needed any more
         call.number = number
         call.started = time.monotonic()
         self.calls[number] = call
@@ -144,85 +194,82 @@ class WorkerProcess:
             self._connection.send(Kind.CANCEL, call.number, [])
 
     def stop(self) -> None:
-        """Ask it to finish what it runs and to end."""
-        self.ready = False
+        """Ask it to finish what it runs and to end. Before it is ready there is nothing to finish: it ends at once."""
+        if self.stopping:
+            return
+        ready, self.ready = self.ready, False
         self.stopping = True
-        if self._connection is not None:
+        self.idle_since = time.monotonic()
+        if ready and self._connection is not None:
             self._connection.send(Kind.STOP, 0, [])
         else:
             self.kill()
 
-    def kill(self) -> None:
-        """End it at once, with everything that it started."""
+    def kill(self, reason: str = "") -> None:
+        """End it at once, with everything that it started.
+
+        :param reason: what to tell people instead of how the process ended.
+        """
         self.ready = False
-        if self._process is None or self._process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if _POSIX:
-                os.killpg(self._process.pid, signal.SIGKILL)
-            else:
-                self._process.kill()
+        self._reason = self._reason or reason
+        self._process.kill()
 
     async def wait(self) -> None:
         """Wait until the process has ended and everyone has been told."""
-        if self._watching is not None:
-            await asyncio.shield(self._watching)
+        await self._ended.wait()
 
-    def on_frame(self, frame: Frame) -> None:
+    def on_frame(self, _connection: FrameConnection, frame: Frame) -> None:
         """Handle what it sent.
 
         :raises ProtocolError: if it makes no sense.
         """
         kind, number, parts = frame
-        if kind == Kind.RESULT:
-            result, records = unpack_result(parts)
-            self._answer(number, result, records)
-        elif kind == Kind.FAILURE:
-            failure, records = unpack_failure(parts)
-            self._answer(number, failure, records)
+        try:
+            message = _DECODERS[kind](parts)
+        except _NONSENSE as error:
+            raise ProtocolError(f"a message of the kind {kind} cannot be decoded: {error!r}") from None
+        if kind == Kind.RESULT or kind == Kind.FAILURE:
+            outcome, records = message
+            call = self.calls.pop(number, None)
+            if records:
+                self._listener.worker_logged(call.function if call else "", records)
+            if call is not None:
+                call.answer(outcome)
         elif kind == Kind.LOG:
-            identifier = parts[0].decode()
+            identifier, records = message
             function = next((call.function for call in self.calls.values() if call.invocation_id == identifier), "")
-            self._listener.worker_logged(function, unpack_lines(parts[1:]))
-        elif kind == Kind.READY:
-            self.ready = True
-            self._listener.worker_ready(self, unpack_json(parts[0]))
-        elif kind == Kind.BROKEN:
-            self._broken = True
-            self._listener.worker_broken(self, unpack_error(unpack_json(parts[0])))
+            self._listener.worker_logged(function, records)
+        elif self._loaded:
+            raise ProtocolError(f"a message of the kind {kind} came twice")
         else:
-            raise ProtocolError(f"the worker sent a frame of the unknown kind {kind}")
+            self._loaded = True
+            self._on_loaded(kind, message)
 
-    def _answer(self, number: int, outcome: Any, records: list[LogRecord]) -> None:
-        call = self.calls.pop(number, None)
-        if records:
-            self._listener.worker_logged(call.function if call else "", records)
-        if call is not None:
-            call.answer(outcome)
+    def _on_loaded(self, kind: int, message: Any) -> None:
+        if self.stopping:
+            return
+        if kind == Kind.READY:
+            self.ready = True
+            self._listener.worker_ready(self, message)
+        else:
+            self._reason = "could not load the app"
+            self.idle_since = time.monotonic()
+            self._listener.worker_broken(self, message)
 
-    async def _watch(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        while True:
-            try:
-                line = await process.stdout.readline()
-            except ValueError:  # a line longer than the reader's limit has been dropped
-                continue
-            if not line:
-                break
-            self._listener.worker_printed(line.decode(errors="replace").rstrip("\r\n"))
-        status = await process.wait()
+    def _process_ended(self, status: int) -> None:
+        self._end(self._reason or _describe(status))
+
+    def _end(self, reason: str) -> None:
         self.ready = False
-        reason = _reason(status)
-        lost: InvocationError = WorkerLost(
-            f"the worker process {process.pid} that ran this invocation {reason} before it answered"
-        )
         calls, self.calls = list(self.calls.values()), {}
+        lost = f"the worker process {self.pid} that ran this invocation {reason} before it answered"
         for call in calls:
-            call.answer(lost)
+            call.answer(WorkerLost(lost))
+        self._ended.set()
         self._listener.worker_ended(self, reason)
 
 
-def _reason(status: int) -> str:
+def _describe(status: int) -> str:
     if status < 0:
         try:
             return f"was ended by {signal.Signals(-status).name}"

@@ -55,9 +55,10 @@ class Runtime(ABC):
 
     @abstractmethod
     def load(self, script_root: Path) -> LoadedApp:
-        """Load the app in ``script_root``.
+        """Load the app in ``script_root``, whose modules can be imported already.
 
         :raises IndexingError: if no function of it can be run.
+        :raises ConfigurationError: if a setting that says what the app is made of is wrong.
         """
 
     @abstractmethod

@@ -1,18 +1,30 @@
-"""How a failed invocation is told to the host."""
+"""What user code raised, told without the machinery that called it."""
 
 from __future__ import annotations
 
+import importlib
+import os
 import traceback
 from pathlib import Path
 
-_OWN = str(Path(__file__).resolve().parents[1])
+_HIDDEN = (str(Path(__file__).resolve().parents[1]) + os.sep, "<frozen importlib", str(importlib.__file__))
 
 
 def describe(error: BaseException) -> list[bytes]:
-    """Type, message and traceback of what an invocation raised; frames of this package are left out."""
-    name = type(error).__name__
-    message = f"exit status {error.code!r}" if isinstance(error, SystemExit) else str(error)
-    return [part.encode(errors="replace") for part in (name, message, user_traceback(error))]
+    """Type, message and traceback of what an invocation raised."""
+    return [
+        part.encode(errors="replace") for part in (type(error).__name__, message_of(error), user_traceback(error))
+    ]
+
+
+def message_of(error: BaseException) -> str:
+    """The message of ``error``, which may be of a class that cannot say it."""
+    if isinstance(error, SystemExit):
+        return f"exit status {error.code!r}"
+    try:
+        return str(error)
+    except Exception:
+        return "(its message cannot be read)"
 
 
 def user_traceback(error: BaseException) -> str:
@@ -21,8 +33,12 @@ def user_traceback(error: BaseException) -> str:
     pending = [summary]
     while pending:
         part = pending.pop()
-        shown = [frame for frame in part.stack if not frame.filename.startswith((_OWN, "<frozen importlib"))]
-        part.stack = traceback.StackSummary.from_list(shown)
+        part.stack = traceback.StackSummary.from_list([frame for frame in part.stack if not is_hidden(frame.filename)])
         pending += [other for other in (part.__cause__, part.__context__) if other is not None]
         pending += part.exceptions or []
     return "".join(summary.format())
+
+
+def is_hidden(file: str) -> bool:
+    """Whether ``file`` is of this package or of the import machinery, which no user wants to read about."""
+    return file.startswith(_HIDDEN)

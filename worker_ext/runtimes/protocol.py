@@ -37,7 +37,10 @@ RESULT_HEAD = Struct("<HHH")
 
 COUNT = Struct("<H")
 
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+
 _MAX_LINES = 20_000  # three parts each: what fits in one frame with room for the rest
+_MAX_LOG_BYTES = 64 * 1024 * 1024
 
 
 class Kind(IntEnum):
@@ -55,11 +58,15 @@ class Kind(IntEnum):
 
 
 def pack_lines(records: Sequence[LogRecord]) -> list[bytes]:
-    """Encode log lines; the oldest ones are left out where there are too many for one frame."""
+    """Encode log lines; the oldest ones are left out where there is too much for one frame."""
     parts: list[bytes] = []
     for level, name, message in records[-_MAX_LINES:]:
         parts += (b"%d" % level, name.encode(errors="replace"), message.encode(errors="replace"))
-    return parts
+    size, start = sum(map(len, parts)), 0
+    while size > _MAX_LOG_BYTES:  # an answer must not be lost for what was logged on the way to it
+        size -= sum(map(len, parts[start : start + 3]))
+        start += 3
+    return parts[start:] if start else parts
 
 
 def unpack_lines(parts: Sequence[bytes]) -> list[LogRecord]:
@@ -97,7 +104,7 @@ def unpack_error(fields: dict[str, Any]) -> IndexingError:
 
 def pack_json(value: Any) -> bytes:
     """Encode ``value`` as compact JSON."""
-    return json.dumps(value, separators=(",", ":")).encode()
+    return _to_json(value).encode()
 
 
 def unpack_json(data: bytes) -> Any:
@@ -106,6 +113,6 @@ def unpack_json(data: bytes) -> Any:
     :raises ProtocolError: if it is none.
     """
     try:
-        return json.loads(data)
+        return json.loads(data.decode())  # json would take longer to find out that it is UTF-8
     except ValueError as error:
         raise ProtocolError(f"a message is not JSON: {error}") from None

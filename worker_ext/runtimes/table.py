@@ -18,6 +18,7 @@ def make_runtime(kind: str) -> Runtime:
     """Make the runtime of a kind of app.
 
     :param kind: a key of :data:`RUNTIMES`.
+    :raises ImportError: if a package that the runtime needs is missing.
     """
     module, _, name = RUNTIMES[kind].partition(":")
     runtime: Runtime = getattr(import_module(module), name)()

@@ -13,10 +13,13 @@ trust in the sender beyond :data:`MAX_FRAME`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from struct import Struct
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
 from ..errors import ProtocolError
 
@@ -28,6 +31,8 @@ MAX_PARTS = 0xFFFF
 
 _PREFIX = Struct("<IBIH")
 _LENGTH = 4  # bytes of the leading u32, which does not count itself
+
+_Sliced = TypeVar("_Sliced", bytes, memoryview)
 
 
 class Frame(NamedTuple):
@@ -87,19 +92,20 @@ class Decoder:
         start, end = 0, len(buffer)
         while end - start >= _PREFIX.size:
             size, kind, call, count = _PREFIX.unpack_from(buffer, start)
-            body = start + _PREFIX.size
             stop = start + _LENGTH + size
-            at = body + 4 * count
+            at = start + _PREFIX.size + 4 * count
             if size > MAX_FRAME or at > stop:
                 raise ProtocolError(f"a frame announces {size} bytes and {count} parts, which cannot be")
             if stop > end:
                 break
-            parts = []
-            for length in _lengths(count).unpack_from(buffer, body):
-                parts.append(bytes(buffer[at : at + length]))
-                at += length
-            if at != stop:
+            lengths = _lengths(count).unpack_from(buffer, start + _PREFIX.size)
+            if at + sum(lengths) != stop:
                 raise ProtocolError("the parts of a frame do not add up to its size")
+            if buffer is data:  # most frames come in one piece, and slices of it are what is wanted
+                parts = _cut(data, at, lengths)
+            else:
+                with memoryview(buffer) as view:
+                    parts = [bytes(part) for part in _cut(view, at, lengths)]
             start = stop
             yield Frame(kind, call, parts)
         if buffer is data:
@@ -109,11 +115,20 @@ class Decoder:
             del self._buffer[:start]
 
 
-class FrameConnection(asyncio.Protocol):
-    """One end of a connection that carries frames.
+def _cut(source: _Sliced, at: int, lengths: Iterable[int]) -> list[_Sliced]:
+    parts = []
+    for length in lengths:
+        parts.append(source[at : at + length])
+        at += length
+    return parts
 
-    Frames that are sent while received ones are being handled leave in a single write when the last of them
-    has been handled; at any other time a frame is written at once. Nothing ever waits for another loop turn.
+
+class FrameConnection(asyncio.Protocol):
+    """One end of a connection that carries frames. Any thread may send.
+
+    A frame is written at once by the thread that sends it: a short function would take longer to wake the event loop
+    than to run. Frames that are sent while received ones are being handled leave together when the last of them has
+    been handled; nothing ever waits for another loop turn.
 
     :param on_frame: called with the connection and each frame; may be replaced while the connection lives.
     :param on_lost: called once when the connection has ended, with the error if there was one.
@@ -127,13 +142,19 @@ class FrameConnection(asyncio.Protocol):
         self.on_frame = on_frame
         self._on_lost = on_lost
         self._decoder = Decoder()
+        self._loop = asyncio.get_running_loop()
+        self._home = threading.get_ident()
+        self._lock = threading.Lock()
         self._transport: asyncio.Transport | None = None
+        self._descriptor = -1
         self._batch: list[bytes] | None = None
-        self._writable: asyncio.Event | None = None
+        self._overflow: list[bytes] = []  # what other threads could not write; in order, before all that comes later
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the transport (called by asyncio)."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its base class
+        if sys.platform != "win32":  # where a socket is no file descriptor
+            self._descriptor = transport.get_extra_info("socket").fileno()
 
     def data_received(self, data: bytes) -> None:
         """Decode and hand over what arrived (called by asyncio)."""
@@ -145,34 +166,74 @@ class FrameConnection(asyncio.Protocol):
             self._fail(error)
         finally:
             self._batch = None
-            if batch and self._transport is not None:
-                self._transport.write(b"".join(batch) if len(batch) > 1 else batch[0])
+            if batch:
+                self._write(b"".join(batch) if len(batch) > 1 else batch[0])
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner that the other side has gone (called by asyncio)."""
-        self._transport = None
+        with self._lock:
+            self._transport = None
         self._on_lost(self, exc)
 
     def send(self, kind: int, call: int, parts: Sequence[bytes]) -> None:
-        """Send one frame; silently dropped if the other side has gone, as :meth:`connection_lost` has told.
+        """Send one frame; silently dropped if the other side has gone, as ``on_lost`` has told.
 
         :raises ProtocolError: if the frame is too large.
         """
         data = encode(kind, call, parts)
-        if self._batch is not None:
+        if threading.get_ident() != self._home:
+            self._write_elsewhere(data)
+        elif self._batch is not None:
             self._batch.append(data)
-        elif self._transport is not None:
-            self._transport.write(data)
+        else:
+            self._write(data)
 
     def close(self) -> None:
         """Close after everything that was sent has left."""
+        if self._batch:  # a received frame is being handled: what was sent meanwhile is still here
+            self._write(b"".join(self._batch))
+            self._batch.clear()
+        self._flush()
         if self._transport is not None:
             self._transport.close()
 
+    def _write(self, data: bytes) -> None:
+        """Write on the loop's thread."""
+        with self._lock:
+            if self._overflow:
+                self._overflow.append(data)
+            elif self._transport is not None:
+                self._transport.write(data)
+
+    def _write_elsewhere(self, data: bytes) -> None:
+        """Write on another thread: straight to the socket if nothing is waiting, else through the loop."""
+        with self._lock:
+            if self._transport is None:
+                return
+            if not self._overflow:
+                if self._descriptor >= 0 and not self._transport.get_write_buffer_size():
+                    try:
+                        data = data[os.write(self._descriptor, data) :]
+                    except BlockingIOError:
+                        pass
+                    except OSError:
+                        return  # the other side has gone; the loop is about to notice
+                if not data:
+                    return
+                self._loop.call_soon_threadsafe(self._flush)
+            self._overflow.append(data)
+
+    def _flush(self) -> None:
+        with self._lock:
+            overflow, self._overflow = self._overflow, []
+            if overflow and self._transport is not None:
+                self._transport.write(b"".join(overflow))
+
     def _fail(self, error: ProtocolError) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-            self._transport = None
+        with self._lock:
+            transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
             self._on_lost(self, error)
             self._on_lost = _ignore
 

@@ -1,7 +1,7 @@
 """The socket between the local host and its workers, which no other user of the machine can reach.
 
-On POSIX it is a Unix socket in a folder that only its owner may enter; elsewhere, loopback TCP. Both ends
-prove themselves with a secret that is made afresh at every start and handed to the worker in its environment.
+On POSIX it is a Unix socket in a folder that only its owner may enter; elsewhere, loopback TCP. Either way a worker
+proves itself with a secret, made afresh at every start, that it was handed in its environment.
 """
 
 from __future__ import annotations
@@ -40,14 +40,17 @@ class Listener:
 async def listen(accept: Callable[[], FrameConnection]) -> Listener:
     """Open the host's end.
 
-    :param accept: makes the protocol object of each connection.
+    :param accept: makes the protocol object of each connection; it is for that to have the secret proved.
+    :raises OSError: if no socket can be opened.
     """
     loop = asyncio.get_running_loop()
     if _HAS_UNIX_SOCKETS:
         folder = tempfile.mkdtemp(prefix="worker-ext-")  # mkdtemp makes it with mode 0700
         path = str(Path(folder) / "host.sock")
-        server: asyncio.AbstractServer = await loop.create_unix_server(accept, path)
-        return Listener(server, f"unix:{path}", folder)
+        try:
+            return Listener(await loop.create_unix_server(accept, path), f"unix:{path}", folder)
+        except OSError:  # the path of the temporary folder is too long for a socket, or its disk knows none
+            shutil.rmtree(folder, ignore_errors=True)
     server = await loop.create_server(accept, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()[:2]
     return Listener(server, f"tcp:{host}:{port}", None)

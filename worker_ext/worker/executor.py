@@ -1,4 +1,4 @@
-"""Where user code runs: async functions as tasks of the event loop, sync functions on pool threads."""
+"""Where sync functions run: on pool threads."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from queue import SimpleQueue
+from time import perf_counter
 
 SIZE_SETTING = "PYTHON_THREADPOOL_THREAD_COUNT"
 """The setting that says how many sync functions may run at a time."""
 
-_logger = logging.getLogger("worker_ext")
+PATIENCE = 0.001
+"""Seconds that a task may wait for a thread that is busy before another is woken for it."""
 
-Task = Callable[[], Callable[[], None]]
-"""What a pool thread runs: it returns what the event loop is to run when the thread is done with it."""
+_KEPT_BUSY = 2
+_SLOW = 0.01  # seconds; well above what a short task may take that waits for the interpreter's lock
+_logger = logging.getLogger("worker_ext")
 
 
 def pool_size(environ: Mapping[str, str]) -> int:
@@ -32,12 +34,16 @@ def pool_size(environ: Mapping[str, str]) -> int:
 
 
 class ThreadPool:
-    """Daemon threads that take tasks from one queue, started as they are needed.
+    """Daemon threads that share one queue, started and woken as they are needed.
 
-    All bookkeeping is done on the event loop's thread, so that neither side takes a lock. Finished tasks are handed
-    back in batches: one wake-up of the loop serves all that finished meanwhile.
+    Two threads are kept busy before a third is woken: a short function is over before another thread could even take
+    the interpreter's lock, and sixteen threads that hand that lock around run half as many of them as two do. A task
+    that has waited for :data:`PATIENCE` gets a thread of its own, and so does every task while tasks are slow.
 
-    :param loop: the loop that is told what has finished.
+    A task tells its result by itself, on its own thread: waking the event loop for that would cost more than a short
+    function does.
+
+    :param loop: the loop on whose thread :meth:`submit` is called.
     :param size: the most threads that run at a time.
     """
 
@@ -45,34 +51,61 @@ class ThreadPool:
         self._loop = loop
         self._size = size
         self._threads = 0
-        self._running = 0
-        self._queue: SimpleQueue[Task] = SimpleQueue()
-        self._finished: deque[Callable[[], None]] = deque()
-        self._waking = False
+        self._queue: deque[Callable[[], None]] = deque()
+        self._asleep: deque[threading.Lock] = deque()  # the lock that each sleeping thread waits for
+        self._pace = 0.0  # seconds that the last task took
+        self._relieving = False
 
-    def submit(self, task: Task) -> None:
-        """Run ``task`` on a pool thread, and on the loop what it returns. Call this on the loop's thread."""
-        self._running += 1
-        if self._threads < min(self._running, self._size):
+    def submit(self, task: Callable[[], None]) -> None:
+        """Run ``task``, which must not raise, on a pool thread."""
+        self._queue.append(task)
+        if self._threads - len(self._asleep) < _KEPT_BUSY or self._pace > _SLOW:
+            self._wake()
+        elif not self._relieving:
+            self._relieving = True
+            self._loop.call_later(PATIENCE, self._relieve)
+
+    def _wake(self) -> bool:
+        """Have one more thread look at the queue, if there is one to be had."""
+        try:
+            self._asleep.pop().release()
+        except IndexError:
+            if self._threads == self._size:
+                return False
             self._threads += 1
             # A daemon: a function that never returns must not keep the process from ending.
             threading.Thread(target=self._work, name=f"function-{self._threads}", daemon=True).start()
-        self._queue.put(task)
+        return True
+
+    def _relieve(self) -> None:
+        """Give the tasks that are still waiting a thread each: what runs before them is not short."""
+        self._relieving = False
+        waiting = len(self._queue)
+        if waiting and all(self._wake() for _ in range(waiting)):
+            self._relieving = True
+            self._loop.call_later(PATIENCE, self._relieve)
 
     def _work(self) -> None:
-        get, finished = self._queue.get, self._finished
+        queue, asleep = self._queue, self._asleep
+        bell = threading.Lock()
+        bell.acquire()
         while True:
-            finished.append(get()())
-            if not self._waking:
-                self._waking = True
-                try:
-                    self._loop.call_soon_threadsafe(self._collect)
-                except RuntimeError:  # the loop has closed: the process is ending
-                    return
+            try:
+                task = queue.popleft()
+            except IndexError:
+                asleep.append(bell)
+                if queue and self._got_up(bell):  # it came before anybody could see this thread asleep
+                    continue
+                bell.acquire()
+                continue
+            begun = perf_counter()
+            task()
+            self._pace = perf_counter() - begun
 
-    def _collect(self) -> None:
-        # The flag falls before the queue is emptied: a thread that still saw it raised has appended already.
-        self._waking = False
-        while self._finished:
-            self._running -= 1
-            self._finished.popleft()()
+    def _got_up(self, bell: threading.Lock) -> bool:
+        """Wake up by oneself, unless somebody has just rung the bell."""
+        try:
+            self._asleep.remove(bell)
+        except ValueError:
+            return False
+        return True

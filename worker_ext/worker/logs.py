@@ -13,24 +13,34 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import TextIO
 
-from ..context import Context
-from ..invocation import Invocation, LogRecord, current_invocation
+from ..context import thread_local_storage
+from ..hooks.logger import LineHandler
+from ..hooks.switches import is_on
+from ..invocation import MOST_LINES, Invocation, LogRecord, current_invocation
 
 PATIENCE = 0.05
 """Seconds after which the lines of an invocation that is still running are sent ahead of its answer."""
 
+LINES_AT_ONCE = 200
+"""The most lines that are sent together, so that they fit into one frame."""
+
+LONGEST_LINE = 256 * 1024
+"""The most characters of one line; what is longer is cut."""
+
 DEBUG_SETTING = "PYTHON_ENABLE_DEBUG_LOGGING"
+"""The setting that has lines of level DEBUG collected too."""
 
 Ship = Callable[[str, list[LogRecord]], None]
 """Sends lines; the first argument is the id of their invocation, empty for lines that belong to none."""
 
 
-class LogCollector(logging.Handler):
-    """Collects the lines of this process by invocation.
+class LogCollector(LineHandler):
+    """Collects the lines of this process by invocation. Lines may come from any thread.
 
-    :param loop: the loop on which ``ship`` is called.
+    :param loop: the loop on which lines are sent that cannot wait for an answer.
     :param ship: sends lines ahead of the answer, and those that belong to no invocation.
     """
 
@@ -38,67 +48,150 @@ class LogCollector(logging.Handler):
         super().__init__()
         self._loop = loop
         self._ship = ship
-        self._waiting: deque[tuple[Invocation | None, LogRecord]] = deque()
         self._running: dict[str, Invocation] = {}
+        self._late: deque[Invocation] = deque()  # those that wrote something after their answer
+        self._unowned: deque[LogRecord] = deque(maxlen=MOST_LINES)
+        self._unowned_begun: dict[tuple[int, int], str] = {}
         self._due = False
-        self._format = logging.Formatter().format
+        self._took = threading.local()
 
     def createLock(self) -> None:
-        """No lock: a line is added by one append, which is atomic already."""
+        """No lock: a line is added by one append, which is atomic already (called by :mod:`logging`)."""
         self.lock = None
 
+    def handle(self, record: logging.LogRecord) -> bool | logging.LogRecord:  # type: ignore[override]
+        """Take a record unless a filter rejects it (called by :mod:`logging`, from Python 3.13 on with a lock)."""
+        kept = self.filter(record)
+        if kept:
+            self.emit(kept if isinstance(kept, logging.LogRecord) else record)
+        return kept
+
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a record of :mod:`logging` (called by it)."""
+        """Take a record. Without a formatter of the app's own, its text is the message and any traceback."""
         try:
-            text = self._format(record) if record.exc_info or record.stack_info else record.getMessage()
+            plain = self.formatter is None and not record.exc_info and not record.stack_info
+            text = record.getMessage() if plain else self.format(record)
         except Exception as error:  # a mistake in the arguments of the user's own call
             text = f"{record.msg!r} % {record.args!r} ({record.pathname}:{record.lineno}) cannot be formatted: {error}"
         self.add(LogRecord(record.levelno, record.name, text))
 
     def add(self, record: LogRecord) -> None:
         """Take one line. It belongs to the invocation that the calling code serves."""
-        invocation = current_invocation.get() or self._claimed()
-        if invocation is not None and invocation.context.invocation_id in self._running:
-            invocation.logs.append(record)
-        else:
-            self._waiting.append((invocation, record))
-        if not self._due:
-            self._due = True
-            try:
-                self._loop.call_soon_threadsafe(self._loop.call_later, PATIENCE, self._flush)
-            except RuntimeError:  # the loop has closed: the process is ending
-                sys.__stderr__ and print(record.message, file=sys.__stderr__)
+        self._add(self._owner(), record)
+
+    def print(self, text: str, stream: int) -> None:
+        """Take printed text. What follows its last line break waits for the rest of its line.
+
+        :param stream: tells the streams apart.
+        """
+        owner = self._owner()
+        begun = self._unowned_begun if owner is None else owner.begun
+        key = stream, threading.get_ident()
+        *lines, rest = (begun.pop(key, "") + text).split("\n")
+        for line in lines:
+            self._add(owner, _printed(line))
+        if len(rest) > LONGEST_LINE:
+            self._add(owner, _printed(rest))
+        elif rest:
+            begun[key] = rest
+
+    def end_line(self, stream: int) -> None:
+        """Take the line that this thread has begun on a stream as if it were complete."""
+        owner = self._owner()
+        begun = self._unowned_begun if owner is None else owner.begun
+        rest = begun.pop((stream, threading.get_ident()), "")
+        if rest:
+            self._add(owner, _printed(rest))
 
     def begin(self, invocation: Invocation) -> None:
-        """From now on lines are kept with ``invocation``."""
-        self._running[invocation.context.invocation_id] = invocation
+        """From now on what ``invocation`` writes is sent while it runs, or given to :meth:`end`."""
+        self._running[invocation.id] = invocation
 
     def end(self, invocation: Invocation) -> list[LogRecord]:
         """The invocation's lines, for its answer. What it writes later still goes out, under its id."""
-        self._running.pop(invocation.context.invocation_id, None)
-        records, invocation.logs = invocation.logs, []
-        return records
+        self._running.pop(invocation.id, None)
+        for key in list(invocation.begun):
+            invocation.logs.append(_printed(invocation.begun.pop(key, "")))
+        invocation.ended = True  # before its lines are taken: one that comes between is then taken by either side
+        lines = _take(invocation.logs)
+        if len(lines) > LINES_AT_ONCE:
+            self._send(invocation.id, lines[:-LINES_AT_ONCE])
+            lines = lines[-LINES_AT_ONCE:]
+        return lines
 
     def flush_all(self) -> None:
         """Send everything that waits, at once. Call this on the loop's thread."""
-        self._flush()
+        self._due = False  # before the lines are taken: one that comes now asks for another flush
+        self._send("", _take(self._unowned))
+        while self._late:
+            late = self._late.popleft()
+            self._send(late.id, _take(late.logs))
+        for invocation in self._running.copy().values():
+            self._send(invocation.id, _take(invocation.logs))
 
-    def _flush(self) -> None:
-        self._due = False
-        while self._waiting:
-            invocation, record = self._waiting.popleft()
-            self._ship(invocation.context.invocation_id if invocation else "", [record])
-        for identifier, invocation in list(self._running.items()):
-            if invocation.logs:
-                records, invocation.logs = invocation.logs, []
-                self._ship(identifier, records)
+    def _owner(self) -> Invocation | None:
+        """The invocation that the calling code serves; where that has ended, the one that the thread claims to serve."""
+        invocation = current_invocation.get()
+        if invocation is None or invocation.ended:
+            claim = getattr(thread_local_storage, "invocation_id", None)
+            if claim is not None:
+                return self._running.get(claim, invocation)
+        return invocation
 
-    def _claimed(self) -> Invocation | None:
-        claim = getattr(_THREAD_LOCAL_STORAGE, "invocation_id", None)
-        return self._running.get(claim) if claim is not None else None
+    def _add(self, owner: Invocation | None, record: LogRecord) -> None:
+        if len(record.message) > LONGEST_LINE:
+            record = record._replace(message=_cut(record.message))
+        self._took.line = True
+        if owner is None:
+            self._unowned.append(record)
+        else:
+            owner.logs.append(record)
+            if owner.ended:
+                self._late.append(owner)
+        if not self._due:
+            self._due = True
+            try:
+                self._loop.call_soon_threadsafe(self._loop.call_later, PATIENCE, self.flush_all)
+            except RuntimeError:  # the loop has closed: this is all that can be done for those who look
+                self._ship = _write_out
+                self.flush_all()
+
+    def _send(self, invocation_id: str, lines: list[LogRecord]) -> None:
+        for at in range(0, len(lines), LINES_AT_ONCE):
+            self._ship(invocation_id, lines[at : at + LINES_AT_ONCE])
+
+    def collect(self, record: logging.LogRecord, call_handlers: Callable[[], None]) -> None:
+        """Have handlers that are not the collector's called, and take the record unless they print it."""
+        self._took.line = False
+        call_handlers()
+        if not self._took.line and record.levelno >= self.level:
+            self.handle(record)
 
 
-_THREAD_LOCAL_STORAGE = Context("", "", "").thread_local_storage
+def _take(lines: deque[LogRecord]) -> list[LogRecord]:
+    """Take all lines that there are. Another thread may be adding or taking some."""
+    taken: list[LogRecord] = []
+    if lines and len(lines) == lines.maxlen:
+        taken.append(LogRecord(logging.WARNING, "worker_ext", "older lines were left out: too many waited to be sent"))
+    try:
+        while lines:
+            taken.append(lines.popleft())
+    except IndexError:  # the other thread took the last one
+        pass
+    return taken
+
+
+def _cut(text: str) -> str:
+    return f"{text[:LONGEST_LINE]}... ({len(text) - LONGEST_LINE} more characters)"
+
+
+def _printed(line: str) -> LogRecord:
+    return LogRecord(logging.INFO, "", line.removesuffix("\r"))
+
+
+def _write_out(_invocation_id: str, lines: list[LogRecord]) -> None:
+    if sys.__stderr__ is not None:
+        print(*(line.message for line in lines), sep="\n", file=sys.__stderr__)
 
 
 class PrintStream(io.TextIOBase):
@@ -110,11 +203,16 @@ class PrintStream(io.TextIOBase):
 
     encoding = "utf-8"
     errors = "backslashreplace"
+    line_buffering = True
 
     def __init__(self, collector: LogCollector, original: TextIO) -> None:
         self._collector = collector
         self._original = original
-        self._begun = threading.local()
+
+    @property
+    def name(self) -> str:
+        """The name of the stream beneath."""
+        return self._original.name
 
     @property
     def buffer(self) -> io.BufferedIOBase:
@@ -129,31 +227,52 @@ class PrintStream(io.TextIOBase):
         """The descriptor beneath, so that a child process can be given it."""
         return self._original.fileno()
 
+    def reconfigure(self, **_options: object) -> None:
+        """Nothing to do: apps call this to have their text encoded as they like, and here none is encoded."""
+
     def write(self, text: str) -> int:
         """Take ``text``; what follows its last line break waits for the rest of its line."""
-        *lines, rest = (getattr(self._begun, "line", "") + text).split("\n")
-        self._begun.line = rest
-        for line in lines:
-            self._collector.add(LogRecord(logging.INFO, "", line.removesuffix("\r")))
+        self._collector.print(text, id(self))
         return len(text)
 
     def flush(self) -> None:
-        """Send the line that has been begun, if there is one."""
-        line = getattr(self._begun, "line", "")
-        if line:
-            self._begun.line = ""
-            self._collector.add(LogRecord(logging.INFO, "", line))
+        """Send the line that this thread has begun, if there is one."""
+        self._collector.end_line(id(self))
 
 
 def capture(collector: LogCollector, environ: Mapping[str, str]) -> None:
     """Route this process's logging and printing to ``collector``.
 
-    The root logger is at INFO, or at DEBUG with ``PYTHON_ENABLE_DEBUG_LOGGING`` set, as on the stock worker.
+    The root logger is at INFO, or at DEBUG if :data:`DEBUG_SETTING` is on, as on the stock worker.
     """
     root = logging.getLogger()
-    root.setLevel(logging.DEBUG if environ.get(DEBUG_SETTING, "").lower() in {"1", "true", "t", "yes", "y"}
-                  else logging.INFO)
+    root.setLevel(logging.DEBUG if is_on(DEBUG_SETTING, environ) else logging.INFO)
     root.addHandler(collector)
+    _stay(collector, root)
     logging.captureWarnings(True)
     sys.stdout = PrintStream(collector, sys.__stdout__ or sys.stdout)
     sys.stderr = PrintStream(collector, sys.__stderr__ or sys.stderr)
+
+
+def _stay(collector: LogCollector, root: logging.Logger) -> None:
+    """Have records reach the collector even when the app has taken it from the root logger.
+
+    ``logging.basicConfig(force=True)`` and :mod:`logging.config` remove all handlers that they do not know. If those
+    that are there instead print a record, it has reached the collector in the form that the app wants.
+    """
+    call_handlers = logging.Logger.callHandlers
+
+    @wraps(call_handlers)
+    def call_handlers_and_collect(self: logging.Logger, record: logging.LogRecord) -> None:
+        if collector in root.handlers or not _reaches(root, self):
+            call_handlers(self, record)
+        else:
+            collector.collect(record, lambda: call_handlers(self, record))
+
+    setattr(logging.Logger, "callHandlers", call_handlers_and_collect)  # noqa: B010
+
+
+def _reaches(root: logging.Logger, logger: logging.Logger | None) -> bool:
+    while logger is not None and logger is not root:
+        logger = logger.parent if logger.propagate else None
+    return logger is root

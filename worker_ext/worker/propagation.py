@@ -1,36 +1,72 @@
-"""Threads and executors that a function starts go on serving its invocation.
+"""Threads that a function starts, and what it submits to thread pools, go on serving its invocation.
 
-Python copies the context variables into a new task, but (before 3.14's free-threaded builds) not into a new thread,
-so the log lines of such a thread would belong to nobody.
+Python gives a new task the context variables of its maker, but a new thread gets none of them (unless one asks for it,
+from 3.14 on), so that its log lines would belong to nobody.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
 from functools import wraps
 from typing import Any
 
-from ..invocation import current_invocation
+from ..invocation import Invocation, current_invocation
 
 
 def install() -> None:
-    """Carry the context of the code that starts a thread, or submits to a thread pool, into what runs there."""
-    start, submit = threading.Thread.start, ThreadPoolExecutor.submit
+    """From now on hand the invocation to threads and to the jobs of thread pools. Other context variables stay put."""
+    start: Callable[[threading.Thread], None] = threading.Thread.start
+    submit: Callable[..., Future[Any]] = ThreadPoolExecutor.submit
 
     @wraps(start)
-    def start_in_context(self: threading.Thread) -> None:
-        if current_invocation.get() is not None:
-            context, run = copy_context(), self.run
-            self.run = lambda: context.run(run)  # type: ignore[method-assign]
+    def start_serving(self: threading.Thread) -> None:
+        invocation = current_invocation.get()
+        if invocation is not None:
+            _wrap_run(self, invocation)
         start(self)
 
     @wraps(submit)
-    def submit_in_context(self: ThreadPoolExecutor, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        if current_invocation.get() is None:
+    def submit_serving(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        invocation = current_invocation.get()
+        if invocation is None:
             return submit(self, fn, *args, **kwargs)
-        return submit(self, copy_context().run, fn, *args, **kwargs)
+        token = current_invocation.set(None)  # a thread that the pool starts now will serve others as well
+        try:
+            return submit(self, _serve, invocation, fn, *args, **kwargs)
+        finally:
+            current_invocation.reset(token)
 
-    threading.Thread.start = start_in_context  # type: ignore[method-assign]
-    ThreadPoolExecutor.submit = submit_in_context  # type: ignore[method-assign]
+    for owner, name, wrapper in (
+        (threading.Thread, "start", start_serving),
+        (ThreadPoolExecutor, "submit", submit_serving),
+    ):
+        setattr(owner, name, wrapper)
+
+
+def _wrap_run(thread: threading.Thread, invocation: Invocation) -> None:
+    """Have the thread's ``run``, which may be a subclass's own, serve the invocation.
+
+    It is shadowed on the instance until it runs. After that nothing must be left there: it would tie thread and
+    invocation into a cycle, and keep the invocation's arguments in memory.
+    """
+    run, attributes = thread.run, vars(thread)
+    shadowed = attributes.get("run")
+
+    def run_serving() -> None:
+        if shadowed is None:
+            del attributes["run"]
+        else:
+            attributes["run"] = shadowed
+        _serve(invocation, run)
+
+    attributes["run"] = run_serving
+
+
+def _serve(invocation: Invocation, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    token = current_invocation.set(invocation)
+    try:
+        return call(*args, **kwargs)
+    finally:
+        current_invocation.reset(token)

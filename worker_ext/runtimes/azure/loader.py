@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from ...errors import IndexingError
 from . import v1, v2
 from .bindings import BoundFunction
-
-_DECORATORS = "A v2 app has functions with a trigger decorator, such as  @app.route(route=\"hello\")."
 
 
 def load(script_root: Path) -> tuple[list[BoundFunction], list[IndexingError]]:
@@ -18,13 +15,12 @@ def load(script_root: Path) -> tuple[list[BoundFunction], list[IndexingError]]:
     The v2 file wins over v1 folders, as in the real host.
 
     :param script_root: the app's folder, absolute.
-    :raises IndexingError: if no function can be loaded; it says why.
+    :raises IndexingError: if there is no function, loadable or not; it says why.
+    :raises ConfigurationError: if a setting that says where the functions are is wrong.
     """
-    packages = script_root / ".python_packages" / "lib" / "site-packages"
-    sys.path[:0] = [str(path) for path in (script_root, packages) if path.is_dir()]
     script = v2.script_file(script_root)
     functions, problems = [], []
-    for found in v2.index(script_root) if script.is_file() else v1.index(script_root):
+    for found in v2.index(script_root, script) if script.is_file() else v1.index(script_root):
         if isinstance(found, BoundFunction):
             functions.append(found)
         else:
@@ -36,8 +32,19 @@ def load(script_root: Path) -> tuple[list[BoundFunction], list[IndexingError]]:
 
 def _nothing_found(script_root: Path, script: Path) -> IndexingError:
     if script.is_file():
-        return IndexingError("no functions found: the app of this file has none", file=script, hint=_DECORATORS)
+        hint = 'Give it functions with a trigger decorator, such as  @app.route(route="hello")'
+        if ignored := [file.parent.name for file in v1.function_files(script_root)]:
+            hint += f"\n  The v1 functions {', '.join(ignored)} are ignored, because there is a {script.name}."
+        return IndexingError("no functions found: the app of this file has none", file=script, hint=hint)
+    nested = next((file for name in (script.name, "*/function.json") for file in _nested(script_root, name)), None)
+    if nested is not None:
+        hint = f"Did you mean to start in {nested.relative_to(script_root).parts[0]}?"
+    else:
+        hint = "Make one:  func new -t HttpTrigger -n HttpTrigger"
     reason = f"no functions found: there is neither a {script.name} (v2) nor a folder with a function.json (v1)"
-    nested = next((path for path in script_root.glob(f"*/{script.name}") if ".venv" not in path.parts), None)
-    hint = f"Did you mean to start in {nested.parent}?" if nested else "Make one:  func new -t HttpTrigger -n HttpTrigger"
     return IndexingError(reason, file=script_root, hint=hint)
+
+
+def _nested(script_root: Path, name: str) -> list[Path]:
+    found = sorted(script_root.glob(f"*/{name}"))
+    return [file for file in found if not file.relative_to(script_root).parts[0].startswith(".")]

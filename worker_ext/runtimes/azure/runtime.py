@@ -1,33 +1,29 @@
-"""Azure Functions as the local host's worker runs it."""
+"""Azure Functions as a worker process runs it: its apps, and what its functions take and give."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import azure.functions as sdk
 from azure.functions.meta import Datum
 
-from ...context import Context
+from ...context import Context, RetryContext
 from ...invocation import Invocation
 from ..base import Answer, LoadedApp, LoadedFunction, Runtime
 from ..protocol import unpack_json
 from . import http, loader
-from .bindings import RETURN, BoundFunction, Out
+from .bindings import BoundFunction
+from .converters import Out
+from .trigger_payload import Retry
 
 sdk.Context.register(Context)  # so that isinstance(context, azure.functions.Context) holds, as type checkers believe
 
-_TEXT_KINDS = frozenset({"string", "json"})
-
 
 class AzureRuntime(Runtime):
-    """Loads a function app and converts between frames and what its functions take and give.
-
-    Payload of an invocation whose trigger is not HTTP: the trigger's metadata as a JSON object, then name, kind and
-    data of each input in turn.
-    """
+    """Loads a function app and converts between frames and what its functions take and give."""
 
     def __init__(self) -> None:
         self._bound: dict[str, BoundFunction] = {}
@@ -42,14 +38,17 @@ class AzureRuntime(Runtime):
         """Make an invocation (see :meth:`Runtime.decode`)."""
         bound = self._bound[name]
         function = bound.function
-        trace: tuple[str, str] = ("", "")
-        if bound.trigger.binding.type == "httpTrigger":
-            request = http.decode_request(payload)
-            trace = (request.headers.get("traceparent", ""), request.headers.get("tracestate", ""))
-            arguments: dict[str, Any] = {str(bound.trigger.binding.name): request}
+        arguments: dict[str, Any]
+        if bound.is_http:
+            request, headers = http.decode_request(payload)
+            trace_parent, trace_state = headers.get("traceparent", ""), headers.get("tracestate", "")
+            context = Context(name, function.directory, invocation_id, trace_parent, trace_state)
+            arguments = {bound.trigger.binding.name: request}
         else:
-            arguments = _decode_inputs(bound, payload)
-        context = Context(function.name, function.directory, invocation_id, *trace)
+            envelope = unpack_json(payload[0])
+            retry = _retry_context(envelope["retry"])
+            context = Context(name, function.directory, invocation_id, retry_context=retry)
+            arguments = _decode_inputs(bound, envelope["metadata"], payload)
         if bound.wants_context:
             arguments["context"] = context
         for output in bound.outputs:
@@ -59,21 +58,16 @@ class AzureRuntime(Runtime):
     def encode(self, invocation: Invocation, value: Any) -> Answer:
         """Make an answer (see :meth:`Runtime.encode`)."""
         bound = self._bound[invocation.function.name]
-        if bound.trigger.binding.type != "httpTrigger":
-            return Answer(0, _encode_outputs(bound, invocation, value), [])
-        response, returned = (value, None) if _returns_http(bound) else (None, value)
         outputs: list[bytes] = []
-        if bound.outputs or returned is not None:
-            outputs = _encode_outputs(bound, invocation, returned)
-            for name, parameter in bound.outputs.items():
-                if parameter.binding.type == "http":
-                    response = invocation.arguments[name].get()
-        status, parts = http.encode_response(response)
+        if bound.outputs or not bound.returns_http:
+            for name, datum in bound.encode_outputs(invocation.arguments, value).items():
+                outputs += (name.encode(), *_kind_and_data(datum))
+        if not bound.is_http:
+            return Answer(0, outputs, [])
+        if not bound.returns_http:
+            value = invocation.arguments[bound.http_output].get() if bound.http_output is not None else None
+        status, parts = http.encode_response(value)
         return Answer(status, outputs, parts)
-
-
-def _returns_http(bound: BoundFunction) -> bool:
-    return bound.returns is not None and bound.returns.binding.type == "http"
 
 
 def _describe(bound: BoundFunction) -> dict[str, Any]:
@@ -87,28 +81,27 @@ def _describe(bound: BoundFunction) -> dict[str, Any]:
     }
 
 
-def _decode_inputs(bound: BoundFunction, payload: Sequence[bytes]) -> dict[str, Any]:
-    metadata = {name: Datum(_json_text(value), "json") for name, value in unpack_json(payload[0]).items()}
+def _retry_context(fields: Sequence[Any] | None) -> RetryContext | None:
+    if fields is None:
+        return None
+    retry = Retry(*fields)
+    return RetryContext(retry.retries, retry.limit, retry.error or None)
+
+
+def _decode_inputs(bound: BoundFunction, metadata: Mapping[str, Any], payload: Sequence[bytes]) -> dict[str, Any]:
+    known = {name: Datum(json.dumps(value), "json") for name, value in metadata.items()}
     arguments: dict[str, Any] = dict.fromkeys(bound.inputs)
     for at in range(1, len(payload), 3):
         name, kind, data = payload[at].decode(), payload[at + 1].decode(), payload[at + 2]
-        parameter = bound.inputs[name]
-        datum = Datum(data.decode() if kind in _TEXT_KINDS else data, kind)
-        arguments[name] = parameter.converter.decode(datum, trigger_metadata=metadata)
+        datum = Datum(data if kind == "bytes" else data.decode(), kind)
+        arguments[name] = bound.inputs[name].decode(datum, known)
     return arguments
 
 
-def _encode_outputs(bound: BoundFunction, invocation: Invocation, returned: Any) -> list[bytes]:
-    data = bound.encode_outputs(invocation.arguments, besides="http")
-    datum = bound.encode_return(returned)
-    if datum is not None and datum.type is not None:
-        data[RETURN] = datum
-    parts: list[bytes] = []
-    for name, datum in data.items():
-        value = datum.value if isinstance(datum.value, (str, bytes)) else _json_text(datum.value)
-        parts += (name.encode(), str(datum.type).encode(), value.encode() if isinstance(value, str) else value)
-    return parts
-
-
-def _json_text(value: Any) -> str:
-    return json.dumps(value, default=str)
+def _kind_and_data(datum: Datum) -> tuple[bytes, bytes]:
+    """What a converter made, as one of the three kinds: the SDK has one for each type of number, list, dict, ..."""
+    if isinstance(datum.value, str):
+        return (b"json" if datum.type == "json" else b"string"), datum.value.encode()
+    if isinstance(datum.value, bytes):
+        return b"bytes", datum.value
+    return b"json", json.dumps(datum.value).encode()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import linecache
+import inspect
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -11,62 +12,74 @@ from types import ModuleType
 from typing import Any
 
 from ...errors import IndexingError
-from ..failure import user_traceback
+from ..failure import is_hidden, message_of, user_traceback
 
-_HIDDEN = (str(Path(__file__).resolve().parents[2]), "<frozen importlib")
+APP_PACKAGE = "__app__"
+"""The package that holds the functions of the v1 programming model."""
 
 
-def import_user_module(module: str, script_root: Path, *, function: str | None = None) -> ModuleType:
+def import_user_module(module: str, script_root: Path, file: Path, *, function: str | None = None) -> ModuleType:
     """Import a module of the app.
 
     :param module: its full name.
     :param script_root: the app's folder, to tell its files from those of libraries.
+    :param file: the module's file.
     :param function: the function that it is imported for, if it is one function's own module.
-    :raises IndexingError: whatever the module raises, ``SystemExit`` included.
+    :raises IndexingError: whatever the module raises, ``SystemExit`` included; or if another module has that name.
     """
     try:
-        return importlib.import_module(module)
+        imported = importlib.import_module(module)
     except BaseException as error:
-        raise located(error, script_root, function=function) from error
+        raise located(error, script_root, file, function=function) from error
+    found = getattr(imported, "__file__", None)
+    if found is None or not file.samefile(found):
+        raise IndexingError(
+            f"this file cannot be imported: another module is called {module}, {found or 'which is part of Python'}",
+            file=file,
+            function=function,
+            hint="Rename this file.",
+        )
+    return imported
 
 
-def located(error: BaseException, script_root: Path, *, function: str | None = None) -> IndexingError:
+def located(error: BaseException, script_root: Path, file: Path, *, function: str | None = None) -> IndexingError:
     """The error of a user's module as one that names file, line, reason and remedy.
 
     :param error: what importing the module, or calling its decorators, raised.
+    :param script_root: the app's folder, to tell its files from those of libraries.
+    :param file: the module's file.
+    :param function: the function that it is about, if it is about one.
     """
-    file, line = _place(error, script_root)
+    where, line = _place(error, script_root) or (str(file), None)
     return IndexingError(
         f"{type(error).__name__}: {_reason(error)}",
         function=function,
-        file=file,
+        file=where,
         line=line,
         hint=_hint(error, script_root),
         detail=user_traceback(error),
     )
 
 
-def definition_of(call: Callable[..., Any]) -> tuple[str | None, int | None]:
+def definition_of(call: Callable[..., Any]) -> tuple[str, int] | None:
     """The file and line that define ``call``, beneath its decorators as far as they tell."""
-    while hasattr(call, "__wrapped__"):
-        call = call.__wrapped__
+    call = inspect.unwrap(call)
     code = getattr(call, "__code__", None) or getattr(getattr(call, "__call__", None), "__code__", None)  # noqa: B004
-    return (str(Path(code.co_filename).resolve()), code.co_firstlineno) if code else (None, None)
+    return (str(Path(code.co_filename).resolve()), code.co_firstlineno) if code else None
 
 
-def _place(error: BaseException, script_root: Path) -> tuple[str | None, int | None]:
+def _place(error: BaseException, script_root: Path) -> tuple[str, int | None] | None:
+    """Where it went wrong: in the app's own code if that is on the way, else where it was raised."""
     if isinstance(error, SyntaxError) and error.filename:
         return error.filename, error.lineno
     frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    own = [(file, line) for file, line in frames if Path(file).is_relative_to(script_root) and _is_source(file)]
-    outside = [(file, line) for file, line in frames if not file.startswith(_HIDDEN)]
-    return (own or outside or [(None, None)])[-1]
+    outside = [place for place in frames if not is_hidden(place[0])]
+    own = [place for place in outside if _is_own(Path(place[0]), script_root)]
+    return next(reversed(own or outside), None)
 
 
-def _is_source(file: str) -> bool:
-    return not any(part in (".venv", ".python_packages", "site-packages") for part in Path(file).parts) and bool(
-        linecache.getlines(file)
-    )
+def _is_own(file: Path, script_root: Path) -> bool:
+    return file.is_relative_to(script_root) and "site-packages" not in file.relative_to(script_root).parts
 
 
 def _reason(error: BaseException) -> str:
@@ -74,16 +87,20 @@ def _reason(error: BaseException) -> str:
         return error.msg
     if isinstance(error, SystemExit):
         return f"the module ended the process with exit status {error.code!r}"
-    return str(error) or "(no message)"
+    return message_of(error) or "(no message)"
 
 
 def _hint(error: BaseException, script_root: Path) -> str | None:
+    if isinstance(error, ImportError) and "no known parent package" in str(error):
+        return "This file is not part of a package: import modules beside it by their names, without a leading dot."
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return None
-    top = error.name.partition(".")[0]
-    if error.name != top and (script_root / top).exists():
-        return f"There is a {top!r} in the app's folder; does it hold {error.name!r}?"
+    top, _, rest = error.name.removeprefix(f"{APP_PACKAGE}.").partition(".")
+    if error.name.startswith(f"{APP_PACKAGE}.") or (script_root / f"{top}.py").exists():
+        return f"There is no module {'.'.join(filter(None, (top, rest)))!r} in the app's folder."
+    if (script_root / top).exists():
+        return f"There is a folder {top!r} in the app's folder, but no module {error.name!r} in it."
     return (
-        f"Is the package that holds {top!r} in requirements.txt, and installed there where the app runs?"
-        "  pip install -r requirements.txt"
+        f"Is the package that holds {top!r} in requirements.txt, and installed for the app's Python?"
+        f"  {sys.executable} -m pip install -r requirements.txt"
     )

@@ -2,90 +2,142 @@
 
 from __future__ import annotations
 
-import json
+import importlib.util
+import logging
+import os
 import sys
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
-from ...errors import IndexingError
-from .bindings import BoundFunction, bind
-from .user_code import definition_of, import_user_module
+from ... import jsonc
+from ...errors import ConfigurationError, IndexingError
+from .bindings import Binding, BoundFunction, bind
+from .user_code import APP_PACKAGE, definition_of, import_user_module
 
-_PACKAGE = "__app__"
+_logger = logging.getLogger("worker_ext")
 
 
 def index(script_root: Path) -> Iterator[BoundFunction | IndexingError]:
     """Yield each function of the app, or why it cannot be loaded; each stands for itself."""
-    package = ModuleType(_PACKAGE)
-    package.__path__ = [str(script_root)]
-    sys.modules[_PACKAGE] = package
-    for path in function_files(script_root):
+    spec = ModuleSpec(APP_PACKAGE, None, is_package=True)
+    spec.submodule_search_locations = [str(script_root)]
+    sys.modules[APP_PACKAGE] = importlib.util.module_from_spec(spec)
+    for file in function_files(script_root):
         try:
-            yield _load(path, script_root)
+            yield _load(_Declaration(file), script_root)
         except IndexingError as error:
             yield error
 
 
 def function_files(script_root: Path) -> list[Path]:
     """The ``function.json`` files of the app, by name of their folders."""
-    return sorted(path for path in script_root.glob("*/function.json") if not path.parent.name.startswith("."))
+    return sorted(file for file in script_root.glob("*/function.json") if not file.parent.name.startswith("."))
 
 
-def _load(path: Path, script_root: Path) -> BoundFunction:
-    name = path.parent.name
-    declared = _read(path, name)
-    script = (path.parent / declared.get("scriptFile", "__init__.py")).resolve()
-    if script.suffix != ".py" or not script.is_relative_to(script_root):
-        raise IndexingError(
-            f'the function {name} has the scriptFile "{declared.get("scriptFile")}";'
-            " it must be a .py file within the app's folder",
-            function=name,
-            file=path,
-        )
-    if not script.is_file():
-        raise IndexingError(f"the function {name} needs {script.name}, which is not there", function=name, file=script)
+class _Declaration:
+    """A ``function.json``.
+
+    :param file: where it is; the function is called as its folder.
+    :raises IndexingError: if it cannot be read, or is no JSON object.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.folder = file.parent
+        self.name = file.parent.name
+        try:
+            self._document = jsonc.load(file)
+        except (ConfigurationError, OSError) as error:
+            message, line = (error.message, error.line) if isinstance(error, ConfigurationError) else (str(error), None)
+            raise self._error(message, line) from None
+        if not isinstance(self._document.value, dict):
+            raise self._error("a JSON object was expected", 1)
+        for warning in self._document.warnings:
+            _logger.warning("%s", warning)
+
+    @property
+    def retry(self) -> dict[str, object] | None:
+        """The retry policy, which the host checks."""
+        value = self._document.value.get("retry")
+        if value is not None and not isinstance(value, dict):
+            raise self.error("retry must be a JSON object", "retry")
+        return value
+
+    @property
+    def disabled(self) -> bool:
+        """Whether the function is turned off: by itself, or by the setting that is named here."""
+        value = self._document.value.get("disabled", False)
+        if isinstance(value, str):
+            return os.environ.get(value.strip("%"), "").lower() in ("1", "true")
+        return value is True
+
+    def text(self, key: str, default: str) -> str:
+        """The text at ``key``."""
+        value = self._document.value.get(key) or default
+        if not isinstance(value, str):
+            raise self.error(f"{key} must be text", key)
+        return value
+
+    def bindings(self) -> list[Binding]:
+        """The bindings."""
+        declared = self._document.value.get("bindings")
+        if not isinstance(declared, list):
+            raise self.error('a list called "bindings" was expected', "bindings")
+        bindings = []
+        for at, raw in enumerate(declared):
+            try:
+                if not isinstance(raw, dict):
+                    raise ValueError("a binding must be a JSON object")
+                bindings.append(Binding(raw))
+            except ValueError as error:
+                raise self.error(str(error), "bindings", at) from None
+        return bindings
+
+    def error(self, message: str, *path: str | int, hint: str | None = None) -> IndexingError:
+        """An error of what is at ``path``."""
+        return self._error(message, self._document.line(path), hint)
+
+    def _error(self, message: str, line: int | None, hint: str | None = None) -> IndexingError:
+        message = f"the function {self.name} cannot be loaded: {message}"
+        return IndexingError(message, function=self.name, file=self.file, line=line, hint=hint)
+
+
+def _load(declaration: _Declaration, script_root: Path) -> BoundFunction:
+    name, bindings = declaration.name, declaration.bindings()
+    script = _script(declaration, script_root)
     parts = script.relative_to(script_root).with_suffix("").parts
-    if parts[-1] == "__init__":
-        parts = parts[:-1]
-    module = import_user_module(".".join((_PACKAGE, *parts)), script_root, function=name)
-    entry_point = declared.get("entryPoint") or "main"
-    call = getattr(module, entry_point, None)
+    module = ".".join((APP_PACKAGE, *(parts[:-1] if parts[-1] == "__init__" else parts)))
+    imported = import_user_module(module, script_root, script, function=name)
+    entry_point = declaration.text("entryPoint", "main")
+    call = getattr(imported, entry_point, None)
     if not callable(call):
         raise IndexingError(
             f"the function {name} is to be {entry_point}(), which this file does not define",
             function=name,
             file=script,
-            hint=f"Define it, or name another with \"entryPoint\" in {name}/function.json.",
+            hint=f'Define it, or name another with "entryPoint" in {name}/function.json.',
         )
-    _, line = definition_of(call)
-    bound = bind(name, call, declared["bindings"], directory=str(path.parent), file=str(script), line=line)
-    bound.retry = declared.get("retry")
-    bound.disabled = declared.get("disabled") is True
+    file, line = definition_of(call) or (str(script), None)
+    if not Path(file).is_relative_to(script_root):  # the SDK's middleware
+        file, line = str(script), None
+    bound = bind(name, call, bindings, directory=str(declaration.folder), file=file, line=line)
+    bound.retry = declaration.retry
+    bound.disabled = declaration.disabled
     return bound
 
 
-def _read(path: Path, name: str) -> dict[str, Any]:
-    try:
-        declared = json.loads(path.read_bytes())
-    except ValueError as error:
-        line = getattr(error, "lineno", None)
-        raise IndexingError(
-            f"the function {name} cannot be loaded: its function.json is not valid JSON:"
-            f" {getattr(error, 'msg', error)}",
-            function=name,
-            file=path,
-            line=line,
-        ) from None
-    if not isinstance(declared, dict) or not _is_list_of_objects(declared.get("bindings")):
-        raise IndexingError(
-            f'the function {name} cannot be loaded: its function.json has no list of "bindings"',
-            function=name,
-            file=path,
-        )
-    return declared
-
-
-def _is_list_of_objects(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+def _script(declaration: _Declaration, script_root: Path) -> Path:
+    """The file that defines the function; not resolved, as its folder may be a link to another place."""
+    declared = declaration.text("scriptFile", "__init__.py")
+    script = Path(os.path.normpath(declaration.folder / declared))
+    if script.suffix != ".py" or not script.is_relative_to(script_root):
+        message = f"its scriptFile is {declared!r}; it must be a .py file in the app's folder"
+        raise declaration.error(message, "scriptFile")
+    if not script.is_file():
+        message = f"its file {script.relative_to(script_root).as_posix()} does not exist"
+        raise declaration.error(message, "scriptFile", hint='Make it, or name another with "scriptFile".')
+    if dotted := [part for part in script.relative_to(script_root).with_suffix("").parts if "." in part]:
+        message = f"Python cannot import {script.relative_to(script_root).as_posix()}: {dotted[0]!r} contains a dot"
+        raise declaration.error(message, "scriptFile")
+    return script

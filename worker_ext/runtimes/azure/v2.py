@@ -2,37 +2,72 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from azure.functions import FunctionRegister
+import azure.functions as sdk
 
-from ...errors import IndexingError
-from .bindings import BoundFunction, bind
+from ...errors import ConfigurationError, IndexingError
+from .bindings import Binding, BoundFunction, bind
 from .user_code import definition_of, import_user_module, located
 
 SCRIPT_SETTING = "PYTHON_SCRIPT_FILE_NAME"
+"""The setting that names another file than ``function_app.py``."""
+
+_FILE_NAME = re.compile(r"\w[\w-]*\.py", re.ASCII)  # what the stock worker allows
 
 
 def script_file(script_root: Path) -> Path:
-    """The file that holds the function app: ``function_app.py`` unless :data:`SCRIPT_SETTING` names another."""
-    return script_root / os.environ.get(SCRIPT_SETTING, "function_app.py")
+    """The file that holds the function app: ``function_app.py`` unless :data:`SCRIPT_SETTING` names another.
+
+    :raises ConfigurationError: if the setting is no name of a Python file in the app's folder.
+    """
+    name = os.environ.get(SCRIPT_SETTING) or "function_app.py"
+    if _FILE_NAME.fullmatch(name) is None:
+        raise ConfigurationError(
+            f"the setting {SCRIPT_SETTING} is {name!r}, which is no name of a Python file in the app's folder",
+            hint="It can have letters, digits, _ and -, and ends in .py, such as  function_app.py",
+        )
+    return script_root / name
 
 
-def index(script_root: Path) -> Iterator[BoundFunction | IndexingError]:
+def index(script_root: Path, script: Path) -> Iterator[BoundFunction | IndexingError]:
     """Yield each function of the app, or why it cannot be loaded.
 
+    :param script: the file that holds the function app.
     :raises IndexingError: if the file cannot be imported or defines no function app, or more than one.
     """
-    script = script_file(script_root)
-    module = import_user_module(script.stem, script_root)
-    apps = {name: value for name, value in vars(module).items() if isinstance(value, FunctionRegister)}
-    if not apps:
+    if not hasattr(sdk, "FunctionRegister"):
+        version = getattr(sdk, "__version__", "")
         raise IndexingError(
-            "this file defines no function app",
+            f"the installed azure-functions {version} is too old for the v2 programming model",
+            file=script,
+            hint="pip install --upgrade azure-functions",
+        )
+    app = _the_app(import_user_module(script.stem, script_root, script), script)
+    try:
+        functions = app.get_functions()
+    except Exception as error:  # the SDK's own checks
+        raise _faulty_function(app, script) or located(error, script_root, script) from error
+    for function in functions:
+        try:
+            yield _bind(function, script_root, script)
+        except IndexingError as error:
+            yield error
+
+
+def _the_app(module: ModuleType, script: Path) -> Any:
+    apps = {name: value for name, value in vars(module).items() if isinstance(value, sdk.FunctionRegister)}
+    if not apps:
+        blueprint = next((name for name, value in vars(module).items() if isinstance(value, sdk.Blueprint)), None)
+        raise IndexingError(
+            "this file defines no function app" + (f"; {blueprint} is just a blueprint" if blueprint else ""),
             file=script,
             hint="A v2 app has one at its top level:  app = azure.functions.FunctionApp()",
         )
@@ -42,26 +77,46 @@ def index(script_root: Path) -> Iterator[BoundFunction | IndexingError]:
             file=script,
             hint="Make the others blueprints (azure.functions.Blueprint) and register them with the one app.",
         )
-    app = next(iter(apps.values()))
-    try:
-        functions = app.get_functions()
-    except BaseException as error:  # the SDK's own checks: no trigger, two functions of one name, ...
-        raise located(error, script_root) if not isinstance(error, ValueError) else IndexingError(
-            str(error), file=script
-        ) from error
-    for function in functions:
-        try:
-            yield _bind(function, script_root, script)
-        except IndexingError as error:
-            yield error
+    return next(iter(apps.values()))
+
+
+def _faulty_function(app: Any, script: Path) -> IndexingError | None:
+    """Which function the SDK has refused, and where it is: its error tells neither file nor line."""
+    places: dict[str, str] = {}
+    with contextlib.suppress(AttributeError):  # the SDK's private business, which may change
+        for builder in app._function_builders:
+            name, call = builder._function.get_function_name(), builder._function.get_user_function()
+            file, line = definition_of(call) or (str(script), None)
+            if builder._function.get_trigger() is None:
+                return IndexingError(
+                    f"the function {name} has no trigger",
+                    function=name,
+                    file=file,
+                    line=line,
+                    hint=f'Give it a decorator such as  @app.route(route="{name}")',
+                )
+            if name in places:
+                return IndexingError(
+                    f"there are two functions called {name}; the first is in {places[name]}",
+                    function=name,
+                    file=file,
+                    line=line,
+                    hint='Rename one, or give it another name with  @app.function_name("...")',
+                )
+            places[name] = f"{file}:{line}"
+    return None
 
 
 def _bind(function: Any, script_root: Path, script: Path) -> BoundFunction:
     name, call = function.get_function_name(), function.get_user_function()
-    file, line = definition_of(call)
-    if file is None or not Path(file).is_relative_to(script_root):  # ASGI and WSGI apps: the SDK's own function
+    file, line = definition_of(call) or (str(script), None)
+    if not Path(file).is_relative_to(script_root):  # ASGI and WSGI apps: the SDK's own function
         file, line = str(script), None
-    raw = [json.loads(binding) for binding in function.get_raw_bindings()]
-    bound = bind(name, call, raw, directory=str(Path(file).parent), file=file, line=line)
+    try:
+        bindings = [Binding(json.loads(binding)) for binding in function.get_raw_bindings()]
+    except (TypeError, ValueError) as error:  # what a decorator was given is no JSON, or makes no binding
+        message = f"the function {name} cannot be loaded: {error}"
+        raise IndexingError(message, function=name, file=file, line=line) from None
+    bound = bind(name, call, bindings, directory=str(Path(file).parent), file=file, line=line)
     bound.retry = function.get_settings_dict("retry_policy")
     return bound

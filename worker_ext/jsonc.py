@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from worker_ext.errors import ConfigurationError
+from .errors import ConfigurationError
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 64

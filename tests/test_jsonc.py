@@ -1,4 +1,4 @@
-"""What the JSON of settings files may look like, and what is said when it is wrong."""
+"""What the JSON of settings and function.json files may look like, and what is said when it is wrong."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker_ext import jsonc
 from worker_ext.errors import ConfigurationError
-from worker_ext.host import jsonc
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)

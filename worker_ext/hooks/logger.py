@@ -1,0 +1,72 @@
+"""The logger that hooks are given.
+
+Hooks log around every invocation, so what a line costs counts twice. Most of a line's cost in :mod:`logging` is a
+record of where it was written, which nobody sees when the one handler there is keeps only the text.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from ..invocation import LogRecord
+
+
+class LineHandler(logging.Handler):
+    """A handler that keeps of a record only what a :class:`~worker_ext.invocation.LogRecord` has."""
+
+    @abstractmethod
+    def add(self, record: LogRecord) -> None:
+        """Take one line."""
+
+    def takes_lines(self, level: int) -> bool:
+        """Whether a line of this level can be added as it is: nobody has changed which records it takes, or how."""
+        return level >= self.level and self.formatter is None and not self.filters
+
+
+class HookLogger(logging.Logger):
+    """A logger in front of the one that :func:`logging.getLogger` gives for the extension's name.
+
+    Level, handlers and filters are that logger's. If nobody has added any, and the root logger's one handler takes
+    finished lines, a line goes straight there; otherwise everything goes its usual way.
+
+    :param name: the extension's name.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._named = self.parent = logging.getLogger(name)
+
+    def setLevel(self, level: int | str) -> None:
+        """Set the level of lines that are wanted (see :meth:`logging.Logger.setLevel`)."""
+        self._named.setLevel(level)
+
+    def isEnabledFor(self, level: int) -> bool:
+        """Whether lines of this level are wanted (see :meth:`logging.Logger.isEnabledFor`)."""
+        return not self.disabled and self._named.isEnabledFor(level)
+
+    def _log(self, level: int, msg: object, args: Any, *rest: Any, **details: Any) -> None:
+        handler = None if rest or details else self._sole_handler(level)
+        if handler is None or (args and isinstance(args[0], Mapping)):
+            super()._log(level, msg, args, *rest, **{**details, "stacklevel": details.get("stacklevel", 1) + 1})
+            return
+        try:
+            text = str(msg) % args if args else str(msg)
+        except Exception:  # a mistake in the hook's call, which the usual way reports
+            super()._log(level, msg, args, stacklevel=2)
+        else:
+            handler.add(LogRecord(level, self.name, text))
+
+    def _sole_handler(self, level: int) -> LineHandler | None:
+        """The handler that would be the only one to see a record, and sees nothing of it but its text."""
+        named, root = self._named, logging.root
+        if self.handlers or self.filters or named.handlers or named.filters:
+            return None
+        if named.parent is not root or not named.propagate or not self.propagate or len(root.handlers) != 1:
+            return None
+        handler = root.handlers[0]
+        if not isinstance(handler, LineHandler) or not handler.takes_lines(level):
+            return None
+        return handler if logging.getLogRecordFactory() is logging.LogRecord else None

@@ -1,0 +1,134 @@
+"""The extensions that have registered with ``azure.functions``.
+
+Nothing else in this package relies on how the SDK files them: it keeps bound hooks by name, and neither the order
+across names, nor the instances, nor the files that they were made in. This module notes those as it happens.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from functools import wraps
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from azure.functions import AppExtensionBase, FuncExtensionBase
+from azure.functions.extension import ExtensionMeta
+
+_FILE = "_worker_ext_file"  # the attribute of a function-level extension that holds the file that it was made in
+
+
+class FunctionExtension(NamedTuple):
+    """A function-level extension.
+
+    :ivar instance: the extension.
+    :ivar function: the lower-case name of the function that the SDK takes it to be for: the first part of the path,
+        seen from the app's folder, of the file that it was made in.
+    :ivar file: that file, absolute; empty if it is not known.
+    """
+
+    instance: Any
+    function: str
+    file: str
+
+
+class Extensions:
+    """The extensions, application-level and function-level, each in the order in which they registered.
+
+    :ivar version: another number after each registration.
+    """
+
+    def __init__(self) -> None:
+        self.apps: list[type] = []
+        self.functions: list[FunctionExtension] = []
+        self.version = 0
+        self._versions = itertools.count(1)
+
+    def add_app(self, cls: type) -> None:
+        """Note an application-level extension."""
+        self.apps.append(cls)
+        self.version = next(self._versions)  # unlike +=, never the same for two threads
+
+    def add_function(self, instance: Any) -> None:
+        """Note a function-level extension."""
+        name = str(instance._trigger_name).lower()
+        self.functions.append(FunctionExtension(instance, name, getattr(instance, _FILE, "")))
+        self.version = next(self._versions)
+
+    def leaves(self) -> list[type]:
+        """The application-level extensions that no other one derives from.
+
+        The SDK registers a base class and what is derived from it, and the stock worker then runs a hook for both.
+        Here it runs once, through the class that inherited it.
+        """
+        return [cls for cls in self.apps if not any(other is not cls and issubclass(other, cls) for other in self.apps)]
+
+
+_extensions: Extensions | None = None
+
+
+def extensions() -> Extensions:
+    """The extensions of this process. From the first call on, each that registers is added."""
+    global _extensions
+    if _extensions is None:
+        _extensions = found = Extensions()
+        _add_earlier(found)
+        _observe(found)
+    return _extensions
+
+
+def _observe(found: Extensions) -> None:
+    """Wrap the dunders through which extensions register.
+
+    They are all that the language itself guarantees to be called; which private method of the SDK does the filing is
+    its own business.
+    """
+    define: Callable[..., None] = ExtensionMeta.__init__
+    make: Callable[..., Any] = ExtensionMeta.__call__
+    initialize: Callable[..., None] = FuncExtensionBase.__init__
+
+    @wraps(define)
+    def define_and_note(cls: type, *args: Any, **kwargs: Any) -> None:
+        define(cls, *args, **kwargs)
+        if issubclass(cls, AppExtensionBase) and cls.__name__ != "AppExtensionBase":  # the SDK's own rule
+            found.add_app(cls)
+
+    @wraps(make)
+    def make_and_note(cls: type, *args: Any, **kwargs: Any) -> Any:
+        instance = make(cls, *args, **kwargs)
+        found.add_function(instance)
+        return instance
+
+    @wraps(initialize)
+    def initialize_and_note(self: Any, file_path: Any, *args: Any, **kwargs: Any) -> None:
+        initialize(self, file_path, *args, **kwargs)
+        object.__setattr__(self, _FILE, str(Path(file_path).resolve()))
+
+    for owner, name, wrapper in (
+        (ExtensionMeta, "__init__", define_and_note),
+        (ExtensionMeta, "__call__", make_and_note),
+        (FuncExtensionBase, "__init__", initialize_and_note),
+    ):
+        setattr(owner, name, wrapper)
+
+
+def _add_earlier(found: Extensions) -> None:
+    """Add what has registered before anybody observed it, as far as the SDK and the language remember."""
+    for cls in dict.fromkeys((*_owners(ExtensionMeta.get_application_hooks() or ()), *_subclasses(AppExtensionBase))):
+        found.add_app(cls)
+    instances = [owner for hooks in ExtensionMeta._func_exts.values() for owner in _owners(hooks)]
+    for instance in {id(instance): instance for instance in instances}.values():
+        found.add_function(instance)
+
+
+def _owners(hooks: Iterable[Iterable[Any]]) -> list[Any]:
+    """What the hooks on the SDK's lists are bound to; static ones are not bound to anything."""
+    bound = (getattr(registered.ext_impl, "__self__", None) for listed in hooks for registered in listed)
+    return [owner for owner in bound if owner is not None]
+
+
+def _subclasses(cls: type) -> Iterable[type]:
+    direct: list[type] = cls.__subclasses__()
+    for subclass in direct:
+        yield subclass
+        yield from _subclasses(subclass)

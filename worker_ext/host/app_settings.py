@@ -1,0 +1,163 @@
+"""What the command line, the environment and the app's settings files together say about how an app is run."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ConfigurationError
+from .settings import HostJson, LocalSettings, load_host_json, load_local_settings
+
+DEFAULT_PORT = 7071
+PROCESS_COUNT = "FUNCTIONS_WORKER_PROCESS_COUNT"
+ENVIRONMENT = "AZURE_FUNCTIONS_ENVIRONMENT"
+RUNTIME = "FUNCTIONS_WORKER_RUNTIME"
+PYTHON = "languageWorkers__python__defaultExecutablePath"
+ARGUMENTS = "languageWorkers__python__arguments"
+"""Arguments for the app's Python; editors set it to start their debugger."""
+
+_MOST_PROCESSES = 10
+_IN_VALUES = "It is an environment variable, or stands in the Values of local.settings.json."
+
+
+@dataclass(frozen=True)
+class HostOptions:
+    """The options of ``func host start``; ``None`` and nothing leave a choice to the settings.
+
+    :ivar script_root: the app's folder.
+    :ivar port: the port to listen on; 0 for any that is free.
+    :ivar address: the address to listen on; loopback unless the user says otherwise.
+    :ivar cors: origins of cross-origin requests.
+    :ivar cors_credentials: whether these may carry cookies.
+    :ivar timeout: seconds that requests wait for the app to be loaded.
+    :ivar functions: names of the functions to serve; none means all.
+    :ivar verbose: whether the console tells more.
+    :ivar language_worker: arguments that go between the interpreter and the worker.
+    """
+
+    script_root: Path
+    port: int | None = None
+    address: str = "localhost"
+    cors: Sequence[str] = ()
+    cors_credentials: bool = False
+    timeout: float = 20.0
+    functions: Sequence[str] = ()
+    verbose: bool = False
+    language_worker: str = ""
+
+
+@dataclass(frozen=True)
+class AppSettings:
+    """How an app is run, as its settings are now. Everything in here has been checked.
+
+    :ivar host: ``host.json``.
+    :ivar local: ``local.settings.json``.
+    :ivar environ: the environment of the app's workers: ours, and what the settings add.
+    :ivar skipped: the settings that the environment overrides.
+    :ivar port: the port to listen on.
+    :ivar python: the interpreter that runs the app.
+    :ivar arguments: what goes between the interpreter and the worker's script.
+    :ivar processes: how many workers run at a time.
+    :ivar function_timeout: seconds that one invocation may take; ``None`` for no limit.
+    :ivar functions: names of the functions to serve; none means all.
+    :ivar development: whether clients are told what went wrong in a function.
+    :ivar cors: origins of cross-origin requests.
+    :ivar cors_credentials: whether these may carry cookies.
+    """
+
+    host: HostJson
+    local: LocalSettings
+    environ: Mapping[str, str]
+    skipped: Sequence[str]
+    port: int
+    python: str
+    arguments: Sequence[str]
+    processes: int
+    function_timeout: float | None
+    functions: Sequence[str]
+    development: bool
+    cors: Sequence[str]
+    cors_credentials: bool
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences about the settings that people should read."""
+        warnings = (*self.local.warnings, *self.host.warnings)
+        if self.host.http.max_concurrent_requests is None:
+            return warnings
+        limit = self.host.settings["extensions"]["http"]["maxConcurrentRequests"]
+        return (*warnings, limit.warning(f"{limit.name} has no effect on this host"))
+
+
+def read_settings(options: HostOptions) -> AppSettings:
+    """Read the app's settings.
+
+    :raises ConfigurationError: if one is wrong, with the place.
+    """
+    root = options.script_root
+    local = load_local_settings(root)
+    environ, skipped = local.environment(os.environ)
+    environ.setdefault(ENVIRONMENT, "Development")
+    environ["AzureWebJobsScriptRoot"] = environ["FUNCTIONS_APPLICATION_DIRECTORY"] = str(root)
+    environ["PYTHONUNBUFFERED"] = "1"
+    runtime = environ.setdefault(RUNTIME, "python")
+    if runtime.lower() != "python":
+        raise ConfigurationError(f"{RUNTIME} is {runtime!r}; this host runs Python functions", hint=_IN_VALUES)
+    host = load_host_json(root, environ)
+    cors, credentials = options.cors or local.cors, options.cors_credentials or local.cors_credentials
+    if credentials and "*" in cors:
+        raise ConfigurationError(
+            "--cors-credentials cannot be combined with the origin *: browsers refuse that combination",
+            hint="List the origins that may send credentials.",
+        )
+    return AppSettings(
+        host=host,
+        local=local,
+        environ=environ,
+        skipped=skipped,
+        port=next(port for port in (options.port, local.http_port, DEFAULT_PORT) if port is not None),
+        python=find_python(environ, root),
+        arguments=_arguments(options.language_worker, environ),
+        processes=_process_count(environ),
+        function_timeout=host.function_timeout.total_seconds() if host.function_timeout is not None else None,
+        functions=options.functions or host.functions,
+        development=environ[ENVIRONMENT].lower() == "development",
+        cors=cors,
+        cors_credentials=credentials,
+    )
+
+
+def find_python(environ: Mapping[str, str], script_root: Path) -> str:
+    """The interpreter that runs an app: a setting's, the active virtual environment's, the app's own, or ours.
+
+    A virtual environment whose interpreter has been removed counts too: to run the app with another one, without its
+    packages, would only hide what is wrong.
+    """
+    named = environ.get(PYTHON)
+    if named:
+        return named
+    folders = [Path(folder) for folder in (environ.get("VIRTUAL_ENV"), script_root / ".venv") if folder]
+    for folder in folders:
+        for candidate in (folder / "bin" / "python", folder / "Scripts" / "python.exe"):
+            if candidate.is_file() or candidate.is_symlink():
+                return str(candidate)
+    return sys.executable
+
+
+def _arguments(option: str, environ: Mapping[str, str]) -> list[str]:
+    name, text = ("--language-worker", option) if option else (ARGUMENTS, environ.get(ARGUMENTS, ""))
+    try:
+        return shlex.split(text, posix=os.name == "posix")
+    except ValueError as error:
+        raise ConfigurationError(f"{name} cannot be split into arguments: {error}") from None
+
+
+def _process_count(environ: Mapping[str, str]) -> int:
+    text = environ.get(PROCESS_COUNT, "").strip() or "1"
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_PROCESSES:
+        raise ConfigurationError(f"{PROCESS_COUNT} is {text!r}; it can be 1 to {_MOST_PROCESSES}", hint=_IN_VALUES)
+    return int(text)

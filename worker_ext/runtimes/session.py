@@ -1,0 +1,180 @@
+"""A worker process's side of the protocol: it loads the app and runs what the host asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import IndexingError, ProtocolError, WorkerExtError
+from ..invocation import Invocation, LogRecord, Outcome
+from ..transports.frames import Frame, FrameConnection
+from ..transports.local_socket import connect
+from ..worker import propagation
+from ..worker.logs import LogCollector, capture
+from .app_path import make_importable
+from .failure import describe, user_traceback
+from .protocol import COUNT, RESULT_HEAD, Kind, pack_error, pack_json, pack_lines
+from .table import make_runtime
+
+if TYPE_CHECKING:
+    from ..worker.worker import Worker
+    from .base import Runtime
+
+
+class Session:
+    """The time between a worker's connecting to its host and the connection's end.
+
+    :param kind: the kind of app, a key of :data:`worker_ext.runtimes.table.RUNTIMES`.
+    :param script_root: the app's folder, absolute.
+    :param loop: the event loop, on which everything but sync functions runs.
+    :ivar logs: collects what this process logs and prints.
+    :ivar finished: whether it was to end, with all said; otherwise the host has gone.
+    """
+
+    def __init__(self, kind: str, script_root: Path, loop: asyncio.AbstractEventLoop) -> None:
+        self._kind = kind
+        self._script_root = script_root
+        self._loop = loop
+        self._connection: FrameConnection | None = None
+        self._worker: Worker | None = None
+        self._runtime: Runtime | None = None
+        self._calls: dict[int, str] = {}  # call number → invocation id
+        self._ended = asyncio.Event()
+        self._abandoned = False
+        self.logs = LogCollector(loop, self._ship)
+        self.finished = False
+
+    async def run(self, address: str, secret: str) -> None:
+        """Connect, load the app and say what it is made of, then run invocations until the connection ends.
+
+        :param address: where the host listens.
+        :param secret: what proves to it that this is its worker.
+        :raises OSError: if the host cannot be reached.
+        """
+        self._connection = connection = await connect(address, lambda: FrameConnection(self._on_frame, self._on_lost))
+        connection.send(Kind.HELLO, 0, [secret.encode(), pack_json({"pid": os.getpid(), "python": sys.version})])
+        capture(self.logs, os.environ)
+        propagation.install()
+        try:
+            description = self._load()
+        except WorkerExtError as error:
+            self._finish(connection, Kind.BROKEN, [pack_json(pack_error(error))])
+        else:
+            self.logs.flush_all()
+            connection.send(Kind.READY, 0, [pack_json(description)])
+        await self._ended.wait()
+
+    def abandon(self) -> None:
+        """Leave the connection to the process that this one was forked from.
+
+        User code may fork; what returns into this package in the child must neither answer nor read the host's frames.
+        """
+        self._abandoned = True
+        self._loop.call_soon(os._exit, 1)  # if the child goes on to run its copy of the loop
+
+    def _load(self) -> dict[str, object]:
+        make_importable(self._script_root)
+        try:
+            # Imported late, so that the host can be told if the app's Python lacks the package that these need.
+            from ..hooks.registry import Registry, extensions_enabled
+            from ..worker.worker import Worker
+
+            registry = Registry(enabled=extensions_enabled())
+            self._runtime = make_runtime(self._kind)
+        except ImportError as error:
+            raise _sdk_unusable(error) from error
+        self._worker = worker = Worker(self._loop, registry, self.logs)
+        app = self._runtime.load(self._script_root)
+        for loaded in app.functions:
+            worker.load(loaded.function)
+        return {
+            "functions": [loaded.description for loaded in app.functions],
+            "problems": [pack_error(problem) for problem in app.problems],
+            "extensions": registry.extensions(),
+        }
+
+    def _on_frame(self, connection: FrameConnection, frame: Frame) -> None:
+        if frame.kind == Kind.INVOKE:
+            self._invoke(connection, frame)
+        elif frame.kind == Kind.CANCEL:
+            assert self._worker is not None
+            self._worker.cancel(self._calls.get(frame.call, ""))
+        elif frame.kind == Kind.STOP:
+            self._stopping = self._loop.create_task(self._stop(connection))
+        else:
+            raise ProtocolError(f"the host sent a frame of the unknown kind {frame.kind}")
+
+    def _invoke(self, connection: FrameConnection, frame: Frame) -> None:
+        assert self._worker is not None
+        assert self._runtime is not None
+        name, identifier, *payload = frame.parts
+        invocation_id = identifier.decode()
+        try:
+            invocation = self._runtime.decode(name.decode(), invocation_id, payload)
+        except Exception as error:  # what the trigger gave does not fit the parameter's type
+            self._fail(connection, frame.call, error, [])
+            return
+        self._calls[frame.call] = invocation_id
+        self._worker.invoke(invocation, partial(self._answer, connection, frame.call, invocation))
+
+    def _answer(
+        self, connection: FrameConnection, call: int, invocation: Invocation, outcome: Outcome, lines: list[LogRecord]
+    ) -> None:
+        """Send how an invocation ended; on the thread that ran it."""
+        if self._abandoned:
+            os._exit(1)
+        del self._calls[call]
+        if outcome.error is not None:
+            self._fail(connection, call, outcome.error, lines)
+            return
+        assert self._runtime is not None
+        try:
+            answer = self._runtime.encode(invocation, outcome.value)
+            packed = pack_lines(lines)
+            head = RESULT_HEAD.pack(len(packed) // 3, len(answer.outputs) // 3, answer.status)
+            connection.send(Kind.RESULT, call, [head, *packed, *answer.outputs, *answer.parts])
+        except Exception as error:  # what the function returned cannot be sent
+            self._fail(connection, call, error, lines)
+
+    def _fail(self, connection: FrameConnection, call: int, error: BaseException, lines: list[LogRecord]) -> None:
+        packed = pack_lines(lines)
+        connection.send(Kind.FAILURE, call, [COUNT.pack(len(packed) // 3), *packed, *describe(error)])
+
+    def _ship(self, invocation_id: str, lines: list[LogRecord]) -> None:
+        if self._connection is not None:
+            self._connection.send(Kind.LOG, 0, [invocation_id.encode(), *pack_lines(lines)])
+
+    async def _stop(self, connection: FrameConnection) -> None:
+        assert self._worker is not None
+        await self._worker.drain()
+        self._finish(connection)
+
+    def _finish(self, connection: FrameConnection, kind: Kind | None = None, parts: list[bytes] | None = None) -> None:
+        """Send the last there is to say and close; the session ends when all of it has left."""
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):  # user code may have put anything there
+                stream.flush()
+        self.logs.flush_all()
+        self.finished = True
+        if kind is not None:
+            connection.send(kind, 0, parts or [])
+        connection.close()
+
+    def _on_lost(self, _connection: FrameConnection, _error: Exception | None) -> None:
+        self._connection = None
+        self._ended.set()
+
+
+def _sdk_unusable(error: ImportError) -> IndexingError:
+    if isinstance(error, ModuleNotFoundError) and error.name in ("azure", "azure.functions"):
+        message = f"the package azure-functions is not installed for the app's Python, {sys.executable}"
+        detail = None
+    else:
+        message = f"the package azure-functions cannot be used by the app's Python, {sys.executable}: {error}"
+        detail = user_traceback(error)
+    return IndexingError(message, hint=f"{sys.executable} -m pip install --upgrade azure-functions", detail=detail)
