@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.hosting import write_app
-from support.worker_driving import driven_worker
+from support.worker_driving import LoadBroken, driven_worker
 
 from worker_ext.errors import IndexingError
 
-Broken = Callable[..., IndexingError]
-
 
 @pytest.fixture
-def broken(tmp_path: Path) -> Broken:
+def broken(tmp_path: Path) -> LoadBroken:
     """Load an app that cannot be loaded, in a worker process, and give the reason."""
 
     def load(files: Mapping[str, Any], **options: Any) -> IndexingError:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.hosting import write_app
-from support.worker_driving import DrivenWorker, driven_worker
-
-from worker_ext.errors import IndexingError
+from support.worker_driving import DrivenWorker, LoadBroken, driven_worker
 
 HEAD = "import azure.functions as func\n\napp = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)\n"
 
@@ -62,7 +60,7 @@ UNLOADABLE: Mapping[str, tuple[str, str | None, str]] = {
 
 
 @pytest.mark.parametrize("case", UNLOADABLE)
-def test_a_file_that_cannot_be_loaded_is_located(case: str, tmp_path: Path, broken: Callable[..., IndexingError]) -> None:
+def test_a_file_that_cannot_be_loaded_is_located(case: str, tmp_path: Path, broken: LoadBroken) -> None:
     text, marked, message = UNLOADABLE[case]
     error = broken({"function_app.py": text})
     assert message in error.message
@@ -71,7 +69,7 @@ def test_a_file_that_cannot_be_loaded_is_located(case: str, tmp_path: Path, brok
         assert error.line == line_of(text, marked)
 
 
-def test_the_user_is_told_how_to_install_a_missing_package(broken: Callable[..., IndexingError]) -> None:
+def test_the_user_is_told_how_to_install_a_missing_package(broken: LoadBroken) -> None:
     error = broken({"function_app.py": "import nothere.deeply\n"})
     assert error.hint is not None
     assert "'nothere'" in error.hint
@@ -79,7 +77,7 @@ def test_the_user_is_told_how_to_install_a_missing_package(broken: Callable[...,
 
 
 def test_what_a_module_of_the_app_lacks_is_told_at_the_line_that_asks_for_it(
-    tmp_path: Path, broken: Callable[..., IndexingError]
+    tmp_path: Path, broken: LoadBroken
 ) -> None:
     """A module that is missing is told apart from one whose own import fails."""
     error = broken({"function_app.py": "import orders.prices\n", "orders/__init__.py": "\nimport nothere\n"})
@@ -99,13 +97,13 @@ def test_what_a_module_of_the_app_lacks_is_told_at_the_line_that_asks_for_it(
     ],
 )
 def test_a_mistake_in_an_import_of_the_apps_own_is_explained(
-    files: dict[str, str], hint: str, broken: Callable[..., IndexingError]
+    files: dict[str, str], hint: str, broken: LoadBroken
 ) -> None:
     assert hint in str(broken(files).hint)
 
 
 def test_an_error_in_a_library_is_told_at_the_line_of_the_app_that_called_it(
-    tmp_path: Path, broken: Callable[..., IndexingError]
+    tmp_path: Path, broken: LoadBroken
 ) -> None:
     error = broken(
         {
@@ -129,15 +127,19 @@ MISFITS = {
     "WrongType": ("def WrongType(req: int): ...", "is annotated int, which a httpTrigger binding cannot give"),
     "OfNone": ("def OfNone(req: func.HttpRequest | None): ...", "which a httpTrigger binding cannot give"),
     "InOut": ("def InOut(req: func.Out[str]): ...", "is annotated azure.functions.Out, but its binding is an input"),
-    "Returns": ("def Returns(req) -> dict: ...", "declared to return dict, which its $return binding (http) cannot take"),
+    "Returns": ("def Returns(req) -> dict: ...", "to return dict, which its $return binding (http) cannot take"),
     "ReturnsOut": ("def ReturnsOut(req) -> func.Out[str]: ...", "which its $return binding (http) cannot take"),
-    "NoContext": ("def NoContext(req, context: dict): ...", "context is annotated dict; it can be azure.functions.Context"),
+    "NoContext": ("def NoContext(req, context: dict): ...", "context is annotated dict; it can be azure.func"),
     "CatchAll": ("def CatchAll(*args, **kwargs): ...", "it takes *args, **kwargs, which no binding can fill"),
     "Positional": ("def Positional(req, /): ...", "its parameter req cannot be given by name"),
 }
 OUTPUTS = {
     "NotOut": ("def NotOut(req, message: str): ...", "its parameter message is an output, but is not annotated"),
     "BareOut": ("def BareOut(req, message: func.Out): ...", "must say what it is an Out of, as in Out[str]"),
+    "Builtin": (
+        "def Builtin(req, message: func.Out[list[str]]): ...",
+        "annotated list[str], which a queue binding cannot take; the SDK knows typing.List[...], not list[...]",
+    ),
     "OutOfInt": ("def OutOfInt(req, message: func.Out[int]): ...", "annotated int, which a queue binding cannot take"),
 }
 MISFIT_APP = (
@@ -259,6 +261,15 @@ def test_a_function_of_a_blueprint_is_the_file_of_its_blueprint(loaded: DrivenWo
     assert loaded.http("Price").text == "5"
 
 
+@pytest.mark.parametrize("kind", ["Asgi", "Wsgi"])
+def test_the_function_of_a_web_app_is_the_apps_although_the_sdk_defines_it(kind: str, tmp_path: Path) -> None:
+    """Its folder is not that of the SDK, even if the SDK is installed within the app's folder."""
+    text = f"import azure.functions as func\napp = func.{kind}FunctionApp(app=lambda *_: None, function_name='Web')"
+    with driven_worker(write_app(tmp_path, {"function_app.py": text})) as worker:
+        assert worker.functions["Web"]["file"] == str(tmp_path / "function_app.py")
+        assert worker.functions["Web"]["bindings"][0]["route"] == "/{*route}"
+
+
 def test_a_setting_names_another_file(tmp_path: Path) -> None:
     text = HEAD + '@app.route("x")\ndef X(req): ...\n'
     folder = write_app(tmp_path, {"my-app.py": text, "function_app.py": "raise OSError"})
@@ -267,14 +278,14 @@ def test_a_setting_names_another_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../function_app.py", "function_app", "a b.py", "/function_app.py", ".py"])
-def test_the_setting_must_name_a_file_of_the_app(name: str, broken: Callable[..., IndexingError]) -> None:
+def test_the_setting_must_name_a_file_of_the_app(name: str, broken: LoadBroken) -> None:
     error = broken({"function_app.py": HEAD}, environ={"PYTHON_SCRIPT_FILE_NAME": name})
     assert error.message.startswith(f"the setting PYTHON_SCRIPT_FILE_NAME is {name!r}, ")
 
 
 @pytest.mark.parametrize("name", ["json.py", "sys.py"])
 def test_a_file_called_as_a_module_of_python_cannot_be_found_by_import(
-    name: str, tmp_path: Path, broken: Callable[..., IndexingError]
+    name: str, tmp_path: Path, broken: LoadBroken
 ) -> None:
     error = broken({name: HEAD}, environ={"PYTHON_SCRIPT_FILE_NAME": name})
     assert f"another module is called {name.removesuffix('.py')}" in error.message

@@ -202,7 +202,9 @@ def test_a_body_over_the_limit_is_refused_before_it_is_sent(host: RunningHost) -
     ],
     ids=["no-http", "no-host", "two-hosts", "smuggling", "bad-chunk", "large-head", "version"],
 )
-def test_a_malformed_request_is_told_so_and_harms_nobody_else(host: RunningHost, request_: bytes, status: bytes) -> None:
+def test_a_malformed_request_is_told_so_and_harms_nobody_else(
+    host: RunningHost, request_: bytes, status: bytes
+) -> None:
     answer = raw(host, request_)
     assert answer.startswith(b"HTTP/1.1 " + status), answer[:200]
     assert host.get("/api/hello").status == 200
@@ -280,7 +282,10 @@ def test_only_this_machine_can_connect(host: RunningHost) -> None:
 
 
 def test_in_production_a_failure_says_nothing_about_the_code(tmp_path: Path) -> None:
-    write_app(tmp_path, {"function_app.py": APP, "local.settings.json": {"Values": {"AZURE_FUNCTIONS_ENVIRONMENT": "Production"}}})
+    write_app(
+        tmp_path,
+        {"function_app.py": APP, "local.settings.json": {"Values": {"AZURE_FUNCTIONS_ENVIRONMENT": "Production"}}},
+    )
     with running_host(tmp_path) as host:
         response = host.get("/api/fail")
         assert (response.status, response.body) == (500, b"")

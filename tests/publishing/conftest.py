@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-
 from publishing.customer import Customer, installed_dependencies
 from publishing.projects import (
     CLASSIC,

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-
 from publishing.projects import run
 
 _PATHS = "import json, sysconfig; print(json.dumps(sysconfig.get_paths()))"

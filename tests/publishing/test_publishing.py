@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.hosting import running_host
-
 from publishing.projects import CLASSIC, EXTENSIONS, MODERN, PROJECTS, ROOT, WORKER_EXT, offline, run
+from support.hosting import running_host
 
 GUIDE = ROOT / "docs" / "publishing.md"
 

@@ -31,6 +31,9 @@ from worker_ext.runtimes.protocol import (
 from worker_ext.transports.frames import Decoder, Frame, encode
 
 BOOT = Path(worker_ext.__file__).with_name("boot.py")
+LoadBroken = Callable[..., IndexingError]
+"""Loads an app that cannot be loaded; takes its files and what :func:`driven_worker` takes."""
+
 DEADLINE = 20.0  # seconds that anything may take before a test gives up on it
 
 
@@ -146,6 +149,10 @@ class DrivenWorker:
         assert isinstance(answer, Failure), answer
         return answer
 
+    def wait_for_line(self, text: str) -> None:
+        """Wait until it has logged a line that contains ``text``, apart from any answer."""
+        self.receive(lambda: any(text in line.message for _, line in self.logs))
+
     # The protocol
 
     def send(self, kind: int, call: int = 0, parts: Sequence[bytes] = ()) -> None:
@@ -217,13 +224,13 @@ def driven_worker(
     *,
     environ: Mapping[str, str] | None = None,
     python: Sequence[str] = (sys.executable,),
-    loads: bool = True,
+    waits: bool = True,
 ) -> Iterator[DrivenWorker]:
     """Run a worker process on the app in ``folder`` while the block runs; afterwards nothing of it is left.
 
     :param environ: settings that the app has besides this process's environment.
     :param python: the app's interpreter, with what goes between it and the worker's script.
-    :param loads: whether the worker is to connect and say what it has loaded; otherwise it is expected to end.
+    :param waits: whether to wait until the worker has said what it has loaded.
     """
     secret = "sésame"
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "AzureWeb"))}
@@ -239,12 +246,12 @@ def driven_worker(
             env={**clean, SECRET_VARIABLE: secret, "PYTHONUNBUFFERED": "1", **(environ or {})},
             start_new_session=True,
         )
-        connection, _ = listener.accept() if loads else (socket.socket(), None)
+        connection, _ = listener.accept()
     worker = DrivenWorker(process, connection)
     reader = threading.Thread(target=worker.read_output, daemon=True)
     reader.start()
     try:
-        if loads:
+        if waits:
             worker.receive(lambda: bool(worker.app) or worker.broken is not None)
             assert worker.hello["secret"] == secret
         yield worker

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
@@ -45,6 +44,7 @@ class Host:
         self._supervisor = Supervisor(self._command, self._policy(self._settings), console, self)
         self._front: HttpFront | None = None
         self._port: int | None = None  # once it is listened on
+        self._is_broken = False  # whether the app as it is in its folder cannot be loaded
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -91,10 +91,7 @@ class Host:
         try:
             await self._supervisor.start()
         except OSError as error:
-            raise ConfigurationError(
-                f"cannot make a socket for the workers in the temporary folder {gettempdir()}: {error}",
-                hint="Set TMPDIR to a folder with a short path that can be written to.",
-            ) from None
+            raise ConfigurationError(f"cannot open a socket for the workers: {error}") from None
 
     async def _end(self, server: HttpServer) -> None:
         running = self._supervisor.running
@@ -111,6 +108,7 @@ class Host:
         """Serve a new edition of the app."""
         from .functions import host_app
 
+        self._is_broken = False
         settings = self._settings
         hosted = host_app(
             app, route_prefix=settings.host.http.route_prefix, only=settings.functions, environ=settings.environ
@@ -124,13 +122,14 @@ class Host:
 
     def app_broken(self, error: IndexingError, *, still_serving: bool) -> None:
         """Tell why the app cannot be loaded, and what is served instead."""
+        self._is_broken = True
         self._console.error(str(error))
         if error.detail:
             self._console.error(error.detail.rstrip())
         if still_serving:
             self._console.warning("The last edition that could be loaded is still being served.")
             return
-        self._console.error("No functions are being served. The host waits for an edit of the app.")
+        self._console.error("No functions are being served. The host waits for an edit, or for an installed package.")
         assert self._front is not None
         self._front.refuse(str(error))
 
@@ -214,11 +213,13 @@ class Host:
     # Edits
 
     async def _watch(self) -> None:
-        from .watcher import concerns_the_app, watch
+        from .watcher import concerns_the_app, is_installation, watch
 
         root = self._options.script_root
 
         def concerns(path: Path) -> bool:
+            if self._is_broken and is_installation(path):
+                return True
             host = self._settings.host
             return concerns_the_app(path, root, files=host.watch_files, folders=host.watch_directories)
 

@@ -322,3 +322,5 @@ class Supervisor:
             self._console.warning(f"{names} cannot be interrupted; worker process {worker.pid} is being replaced.")
             worker.stop()
             self._staff()
+        if stuck and not worker.unanswered:
+            worker.kill()

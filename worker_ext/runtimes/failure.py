@@ -33,12 +33,8 @@ def user_traceback(error: BaseException) -> str:
     pending = [summary]
     while pending:
         part = pending.pop()
-        part.stack = traceback.StackSummary.from_list([frame for frame in part.stack if not is_hidden(frame.filename)])
+        shown = [frame for frame in part.stack if not frame.filename.startswith(_HIDDEN)]
+        part.stack = traceback.StackSummary.from_list(shown)
         pending += [other for other in (part.__cause__, part.__context__) if other is not None]
         pending += part.exceptions or []
     return "".join(summary.format())
-
-
-def is_hidden(file: str) -> bool:
-    """Whether ``file`` is of this package or of the import machinery, which no user wants to read about."""
-    return file.startswith(_HIDDEN)

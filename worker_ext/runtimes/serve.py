@@ -49,13 +49,13 @@ def main(address: str, kind: str, script_root: str) -> NoReturn:
         except (SystemExit, KeyboardInterrupt) as error:  # of a task that user code started: it harms no other
             _logger.error("a task of the app raised %r; only that task has ended", error)
     _release(session.logs)
-    error = running.exception()
-    if error is not None:
-        _logger.error("the worker cannot go on", exc_info=error)
+    failure = running.exception()
+    if failure is not None:
+        _logger.error("the worker cannot go on", exc_info=failure)
     _run_exit_handlers()
-    if error is None and not session.finished:
+    if failure is None and not session.finished:
         _end_all()
-    os._exit(0 if error is None else 1)  # threads that still run functions are not waited for
+    os._exit(0 if failure is None else 1)  # threads that still run functions are not waited for
 
 
 def _end_with_the_host() -> None:

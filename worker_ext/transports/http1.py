@@ -21,10 +21,10 @@ import ssl as tls
 from collections.abc import Callable, Sequence
 from time import monotonic
 
-from worker_ext.transports.http1_connection import Connection, ErrorBody, Service
-from worker_ext.transports.http1_exchange import Exchange
-from worker_ext.transports.http1_reader import Limits
-from worker_ext.transports.http1_request import Header
+from .http1_connection import Connection, ErrorBody, Service
+from .http1_exchange import Exchange
+from .http1_reader import Limits
+from .http1_request import Header
 
 __all__ = ["ErrorBody", "Exchange", "Header", "HttpServer", "Limits"]
 

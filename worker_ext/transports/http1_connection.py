@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, cast
 
-from worker_ext.transports.http1_exchange import Exchange
-from worker_ext.transports.http1_reader import Limits, RequestReader
-from worker_ext.transports.http1_request import Header, Refusal
-from worker_ext.transports.http1_response import CONTINUE, ResponseHeads
+from .http1_exchange import Exchange
+from .http1_reader import Limits, RequestReader
+from .http1_request import Header, Refusal
+from .http1_response import CONTINUE, ResponseHeads
 
 _logger = logging.getLogger(__name__)
 

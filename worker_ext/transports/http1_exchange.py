@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from worker_ext.transports.http1_request import Header
+from .http1_request import Header
 
 
 class Responder(Protocol):

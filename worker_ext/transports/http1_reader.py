@@ -9,8 +9,8 @@ from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from worker_ext.transports.http1_exchange import Exchange, Responder
-from worker_ext.transports.http1_request import Header, Refusal, read_head
+from .http1_exchange import Exchange, Responder
+from .http1_request import Header, Refusal, read_head
 
 # What has been read of a request that is not complete.
 _NOTHING: Final = 0

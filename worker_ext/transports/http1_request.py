@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import NoReturn
 
-from worker_ext.errors import ProtocolError
+from ..errors import ProtocolError
 
 Header = tuple[bytes, bytes]
 """A header field: its name and its value."""

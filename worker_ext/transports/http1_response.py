@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from http import HTTPStatus
 
-from worker_ext.transports.http1_request import Header
+from .http1_request import Header
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 

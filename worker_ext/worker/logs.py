@@ -110,10 +110,11 @@ class LogCollector(LineHandler):
     def end(self, invocation: Invocation) -> list[LogRecord]:
         """The invocation's lines, for its answer. What it writes later still goes out, under its id."""
         self._running.pop(invocation.id, None)
-        for key in list(invocation.begun):
-            invocation.logs.append(_printed(invocation.begun.pop(key, "")))
-        invocation.ended = True  # before its lines are taken: one that comes between is then taken by either side
-        lines = _take(invocation.logs)
+        if invocation.begun:
+            for key in list(invocation.begun):
+                invocation.logs.append(_printed(invocation.begun.pop(key, "")))
+        invocation.ended = True  # before its lines are taken: whoever writes one later sees to it being sent
+        lines = _take(invocation.logs) if invocation.logs else []
         if len(lines) > LINES_AT_ONCE:
             self._send(invocation.id, lines[:-LINES_AT_ONCE])
             lines = lines[-LINES_AT_ONCE:]
@@ -130,7 +131,7 @@ class LogCollector(LineHandler):
             self._send(invocation.id, _take(invocation.logs))
 
     def _owner(self) -> Invocation | None:
-        """The invocation that the calling code serves; where that has ended, the one that the thread claims to serve."""
+        """The invocation that the calling code serves; if that has ended, the one that the thread claims."""
         invocation = current_invocation.get()
         if invocation is None or invocation.ended:
             claim = getattr(thread_local_storage, "invocation_id", None)

@@ -29,8 +29,8 @@ class OpenCensusExtension(AppExtensionBase):
     """Makes a span of every invocation, and a tracer that functions find as ``context.tracer``."""
 
     _sampler: Any = AlwaysOnSampler()
-    _destination: object = None  # the exporter, or the connection string, that was asked for
-    _exporter: Any = None
+    _destination: tuple[Any, str] = (None, "")  # what was asked for: an exporter or a connection string
+    _exporter: Any = None  # what that gave; apps add telemetry processors to it by this name
     _outlet: BackgroundExporter | NullExporter = NullExporter()
     _configured = False
     _told_of_no_export = False
@@ -120,7 +120,7 @@ class OpenCensusExtension(AppExtensionBase):
         **kwargs: object,
     ) -> None:
         """End the span of a function that returned."""
-        traced = _take(context)
+        traced = _traced(context)
         if traced is not None:
             traced.succeed(func_ret.status_code if isinstance(func_ret, HttpResponse) else None)
 
@@ -129,37 +129,37 @@ class OpenCensusExtension(AppExtensionBase):
         cls, logger: Logger, context: Context, func_args: object, error: BaseException, *args: object, **kwargs: object
     ) -> None:
         """End the span of a function that raised, on workers that tell of it; others never call this."""
-        traced = _take(context)
+        traced = _traced(context)
         if traced is not None:
             traced.fail(error)
 
     @classmethod
     def _connect(cls, exporter: Any, connection_string: str | None) -> None:
-        destination = exporter or connection_string or os.environ.get(CONNECTION_STRING)
-        if destination == cls._destination:
+        address = "" if exporter is not None else connection_string or os.environ.get(CONNECTION_STRING, "")
+        if cls._destination[0] is exporter and cls._destination[1] == address:
             return  # v1 apps configure the extension in the script of each function
-        deliver = exporter.export if exporter else None
-        if not exporter and destination:
-            source = "connection_string" if connection_string else f"the setting {CONNECTION_STRING}"
+        destination = exporter, address
+        outlet: BackgroundExporter | NullExporter = NullExporter()
+        if exporter is not None:
+            outlet = BackgroundExporter(exporter.export)
+        elif address:
             try:
-                exporter = make_azure_exporter(destination, source)
-                deliver = exporter.emit  # past its own queue and thread, see make_azure_exporter()
+                source = "connection_string" if connection_string else f"the setting {CONNECTION_STRING}"
+                exporter = make_azure_exporter(address, source)
+                outlet = BackgroundExporter(exporter.emit)
             except ImportError as error:
                 if connection_string:
                     raise
                 # The host uses this setting as well: that it is there must not keep an app from loading.
                 _logger.warning("%s is set, but spans are not exported. %s", CONNECTION_STRING, error)
-        replaced, cls._outlet = cls._outlet, BackgroundExporter(deliver) if deliver else NullExporter()
+        replaced, cls._outlet = cls._outlet, outlet
         cls._exporter, cls._destination = exporter, destination
         replaced.close(timeout=0)
 
 
-def _take(context: Context) -> TracedInvocation | None:
+def _traced(context: Context) -> TracedInvocation | None:
     """The invocation that the pre hook has begun; none if the app imported this module in the course of it."""
-    traced: TracedInvocation | None = getattr(context, _TRACED, None)
-    if traced is not None:
-        delattr(context, _TRACED)
-    return traced
+    return getattr(context, _TRACED, None)
 
 
 def _checked_names(libraries: Iterable[str]) -> list[str]:

@@ -148,6 +148,14 @@ class TestAnAppThatNeverCallsConfigure:
         worker.load("Second")
         assert len([message for message in caplog.messages if SETTING in message]) == 1
 
+    def test_is_told_once_of_a_wrong_setting(self, worker, monkeypatch):
+        pytest.importorskip("opencensus.ext.azure")
+        monkeypatch.setenv(SETTING, "nonsense")
+        with pytest.raises(ValueError, match=SETTING):
+            worker.load("First")
+        worker.load("Second")
+        assert worker.invoke(lambda context: context.tracer)
+
     def test_but_not_one_that_has_called_it(self, worker, recorder, monkeypatch, caplog):
         monkeypatch.setenv(SETTING, "InstrumentationKey=k")
         worker.load()
@@ -162,6 +170,20 @@ def test_functions_that_configure_the_same_share_an_exporter(worker, recorder):
     for _ in range(3):
         worker.extension.configure(exporter=recorder)
     assert threading.active_count() == threads
+
+
+def test_an_exporter_may_be_anything_that_exports(worker):
+    class Spans(list):
+        """Empty at first, and equal to any other that is empty."""
+
+        export = list.extend
+
+    first, second = Spans(), Spans()
+    worker.extension.configure(exporter=first)
+    worker.extension.configure(exporter=second)
+    worker.invoke(lambda _: None)
+    assert worker.extension.flush()
+    assert (len(first), len(second)) == (0, 1)
 
 
 def test_importing_it_is_cheap():

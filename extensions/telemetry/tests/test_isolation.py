@@ -197,6 +197,7 @@ class TestAtTheSameTime:
         extension.pre_invocation_app_level(logger, first, {})
         extension.pre_invocation_app_level(logger, second, {})
         extension.post_invocation_app_level(logger, first, {}, None)
+        assert execution_context.get_opencensus_tracer() is second.tracer
         with second.tracer.span("inner"):
             pass
         extension.post_invocation_app_level(logger, second, {}, None)

@@ -10,11 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opencensus.trace import execution_context
 from opencensus.trace.propagation.trace_context_http_header_format import TraceContextPropagator
-from opencensus.trace.samplers import AlwaysOffSampler, ProbabilitySampler
+from opencensus.trace.samplers import AlwaysOffSampler, AlwaysOnSampler, ProbabilitySampler
 from opencensus.trace.span import SpanKind
+from opencensus.trace.tracer import Tracer
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
+
+
+class NullExporter:
+    def export(self, spans):
+        pass
 
 
 def outgoing_headers(context):
@@ -104,16 +110,20 @@ class TestSpansOfTheFunction:
         assert {span.name for span in recorder.spans} == {"HttpTrigger", "open", "open below"}
         assert all(span.end_time for span in recorder.spans)
 
-    def test_of_a_tracer_of_its_own_are_not_mixed_in(self, worker, recorder):
-        from opencensus.trace.samplers import AlwaysOnSampler
-        from opencensus.trace.tracer import Tracer
+    def test_of_another_tracer_are_not_mixed_in(self, worker, recorder):
+        other = Tracer(sampler=AlwaysOnSampler(), exporter=NullExporter())
+        before = other.start_span("around")
+        within = []
 
         def function(_):
-            Tracer(sampler=AlwaysOnSampler(), exporter=recorder).start_span("foreign")
+            within.append(other.start_span("within"))
 
         worker.invoke(function)
         worker.extension.flush()
-        assert [span.name for span in recorder.spans] == ["HttpTrigger"]
+        (span,) = recorder.spans
+        assert span.parent_span_id is None
+        assert before.end_time is within[0].end_time is None
+        assert execution_context.get_current_span() is before
 
     def test_code_without_the_context_finds_the_tracer(self, worker, recorder):
         def function(context):

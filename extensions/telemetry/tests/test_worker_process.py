@@ -75,18 +75,21 @@ def host(collector, tmp_path: Path) -> Iterator[subprocess.Popen]:
     path = os.pathsep.join([str(REPOSITORY), str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path}
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=subprocess.STDOUT, text=True, env=environment) as process:
-        seen = []
+    process = subprocess.Popen(command, stdout=pipe, stderr=subprocess.STDOUT, text=True, env=environment)
+    output = []
+    try:
         for line in process.stdout:
-            seen.append(line)
-            name, _, url = line.strip().partition(": http://")
+            output.append(line)
+            name, _, url = line.strip().partition(": ")
             if name == "OnThread":
-                process.url = f"http://{url.removesuffix('/OnThread')}"
+                process.url = url.removesuffix("/OnThread")
                 break
-        else:
-            pytest.fail("".join(seen))
+            if "No functions" in line:
+                pytest.fail("".join(output))
         yield process
+    finally:
         process.kill()
+        process.communicate()
 
 
 def by_number(telemetry):

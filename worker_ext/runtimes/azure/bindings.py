@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from types import GenericAlias
 from typing import Any
 
 import azure.functions as sdk
@@ -111,6 +112,7 @@ class BoundFunction:
     :ivar outputs: its ``Out`` parameters by name.
     :ivar returns: where its return value goes, ``None`` if it may have none.
     :ivar is_http: whether an HTTP request starts it.
+    :ivar returns_http: whether what it returns is the HTTP response.
     :ivar http_output: the name of its ``Out`` parameter for the HTTP response, if it has one.
     :ivar wants_context: whether it declares a ``context`` parameter that is not a binding.
     :ivar retry: its retry policy as declared, if it has one.
@@ -138,16 +140,12 @@ class BoundFunction:
         self.outputs = {name: parameter for name, parameter in parameters.items() if parameter.binding.is_output}
         self.returns = _return_parameter(bindings, annotations.get("return"))
         self.is_http = trigger.type == HTTP_TRIGGER
+        self.returns_http = self.returns is not None and self.returns.binding.type == HTTP
         self.http_output = next((name for name, output in self.outputs.items() if output.binding.type == HTTP), None)
         self.retry: Mapping[str, Any] | None = None
         self.disabled = False
         accepted = frozenset(parameters) | ({"context"} if self.wants_context else frozenset())
         self.function = Function(name, call, directory=directory, file=file, parameters=accepted)
-
-    @property
-    def returns_http(self) -> bool:
-        """Whether what the function returns is the HTTP response."""
-        return self.returns is not None and self.returns.binding.type == HTTP
 
     def encode_outputs(self, arguments: Mapping[str, Any], returned: Any) -> dict[str, meta.Datum]:
         """The outputs that the function has set, and what it returned, converted; without an HTTP response.
@@ -249,8 +247,9 @@ def _parameter(binding: Binding, annotation: Any) -> Parameter:
     )
     if not accepts(check, annotation):
         shown = inspect.formatannotation(annotation)
+        builtin = "; the SDK knows typing.List[...], not list[...]" if isinstance(annotation, GenericAlias) else ""
         raise ValueError(
-            f"its parameter {binding.name} is annotated {shown}, which a {binding.type} binding cannot {verb}"
+            f"its parameter {binding.name} is annotated {shown}, which a {binding.type} binding cannot {verb}{builtin}"
         )
     return Parameter(binding, converter, annotation)
 

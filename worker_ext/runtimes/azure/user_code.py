@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from ...errors import IndexingError
-from ..failure import is_hidden, message_of, user_traceback
+from ..failure import message_of, user_traceback
 
 APP_PACKAGE = "__app__"
 """The package that holds the functions of the v1 programming model."""
@@ -50,7 +50,7 @@ def located(error: BaseException, script_root: Path, file: Path, *, function: st
     :param file: the module's file.
     :param function: the function that it is about, if it is about one.
     """
-    where, line = _place(error, script_root) or (str(file), None)
+    where, line = _place(error, script_root, file)
     return IndexingError(
         f"{type(error).__name__}: {_reason(error)}",
         function=function,
@@ -62,20 +62,23 @@ def located(error: BaseException, script_root: Path, file: Path, *, function: st
 
 
 def definition_of(call: Callable[..., Any]) -> tuple[str, int] | None:
-    """The file and line that define ``call``, beneath its decorators as far as they tell."""
+    """The file and line that define ``call``, beneath its decorators as far as they tell.
+
+    ``None`` for what the SDK itself defines, as it does for ASGI and WSGI apps.
+    """
     call = inspect.unwrap(call)
+    if (getattr(call, "__module__", None) or "").startswith("azure."):
+        return None
     code = getattr(call, "__code__", None) or getattr(getattr(call, "__call__", None), "__code__", None)  # noqa: B004
     return (str(Path(code.co_filename).resolve()), code.co_firstlineno) if code else None
 
 
-def _place(error: BaseException, script_root: Path) -> tuple[str, int | None] | None:
-    """Where it went wrong: in the app's own code if that is on the way, else where it was raised."""
+def _place(error: BaseException, script_root: Path, file: Path) -> tuple[str, int | None]:
+    """Where it went wrong: the last line of the app's own on the way there."""
     if isinstance(error, SyntaxError) and error.filename:
         return error.filename, error.lineno
     frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    outside = [place for place in frames if not is_hidden(place[0])]
-    own = [place for place in outside if _is_own(Path(place[0]), script_root)]
-    return next(reversed(own or outside), None)
+    return next((place for place in reversed(frames) if _is_own(Path(place[0]), script_root)), (str(file), None))
 
 
 def _is_own(file: Path, script_root: Path) -> bool:

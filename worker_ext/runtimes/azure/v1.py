@@ -119,8 +119,6 @@ def _load(declaration: _Declaration, script_root: Path) -> BoundFunction:
             hint=f'Define it, or name another with "entryPoint" in {name}/function.json.',
         )
     file, line = definition_of(call) or (str(script), None)
-    if not Path(file).is_relative_to(script_root):  # the SDK's middleware
-        file, line = str(script), None
     bound = bind(name, call, bindings, directory=str(declaration.folder), file=file, line=line)
     bound.retry = declaration.retry
     bound.disabled = declaration.disabled

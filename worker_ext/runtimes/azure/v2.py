@@ -57,7 +57,7 @@ def index(script_root: Path, script: Path) -> Iterator[BoundFunction | IndexingE
         raise _faulty_function(app, script) or located(error, script_root, script) from error
     for function in functions:
         try:
-            yield _bind(function, script_root, script)
+            yield _bind(function, script)
         except IndexingError as error:
             yield error
 
@@ -107,11 +107,9 @@ def _faulty_function(app: Any, script: Path) -> IndexingError | None:
     return None
 
 
-def _bind(function: Any, script_root: Path, script: Path) -> BoundFunction:
+def _bind(function: Any, script: Path) -> BoundFunction:
     name, call = function.get_function_name(), function.get_user_function()
     file, line = definition_of(call) or (str(script), None)
-    if not Path(file).is_relative_to(script_root):  # ASGI and WSGI apps: the SDK's own function
-        file, line = str(script), None
     try:
         bindings = [Binding(json.loads(binding)) for binding in function.get_raw_bindings()]
     except (TypeError, ValueError) as error:  # what a decorator was given is no JSON, or makes no binding
