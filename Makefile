@@ -36,7 +36,7 @@ $(VENV)/.start: $(BIN)/python setup.py $(EXTENSIONS)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.start setup.py
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[host,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[host,dev]' -e './extensions/telemetry[azure,requests]'
 	@touch $@
 
 clean:

@@ -1,4 +1,4 @@
-"""A small app in the v2 programming model, with a worker extension around all of its functions."""
+"""A small app in the v2 programming model, with two worker extensions around all of its functions."""
 
 import asyncio
 import logging
@@ -6,9 +6,11 @@ import logging
 import azure.functions as func
 from blueprints.orders import blueprint as orders
 
-# These two lines are all that an app does to use an extension.
+# Two lines for each are all that an app does to use an extension.
+from python_worker_extension_telemetry import OpenCensusExtension
 from python_worker_extension_timer import TimerExtension
 
+OpenCensusExtension.configure()  # where its spans go, the setting APPLICATIONINSIGHTS_CONNECTION_STRING can say
 TimerExtension.configure(append_to_http_response=True)
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)

@@ -17,7 +17,7 @@ CALLS = [
     ["HttpTrigger", {"params": {"name": "Ada"}}],
     ["HttpTrigger", {"body": '{"name": "Ada"}'}],
     ["HttpTrigger", {}],
-    ["AsyncTrigger", {}],
+    ["AsyncTrigger", {"params": {"name": "Ada"}}],
     ["PlaceOrder", {"body": '{"item": "tea"}'}],
     ["PlaceOrder", {"body": "no JSON"}],
     ["GetOrder", {"route_params": {"id": "1"}}],
@@ -52,7 +52,10 @@ def sample():
     finished = subprocess.run(
         [sys.executable, "-B", "-c", CALLER],
         cwd=SAMPLE,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "extensions" / "timer")},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(str(REPOSITORY / "extensions" / name) for name in ("timer", "telemetry")),
+        },
         input=json.dumps(CALLS),
         capture_output=True,
         text=True,
@@ -69,7 +72,7 @@ def test_every_function_is_in_the_readme(sample):
 
 
 def test_it_uses_the_extension_and_turns_extensions_on(sample):
-    assert sample["extensions"] == {"AppExtension": ["TimerExtension"]}
+    assert sample["extensions"] == {"AppExtension": ["OpenCensusExtension", "TimerExtension"]}
     settings = json.loads((SAMPLE / "local.settings.json").read_text())
     assert settings["Values"]["PYTHON_ENABLE_WORKER_EXTENSIONS"] == "1"
     assert json.loads((SAMPLE / "host.json").read_text())["version"] == "2.0"
@@ -84,7 +87,7 @@ def test_answers(sample):
             "This HTTP triggered function executed successfully. "
             "Pass a name in the query string or in the request body for a personalized response.",
         ],
-        [200, "Waited for 50 ms."],
+        [200, "Hello, Ada. This HTTP triggered function executed successfully."],
         [201, "Order 1: tea"],
         [400, 'Send a JSON object such as {"item": "tea"}.'],
         [200, "Order 1: tea"],

@@ -106,7 +106,7 @@ class TestAHostThatCannotStart:
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, RunningHost]]:
     """A host that has never served anything, because its app is broken; tests break it in other ways."""
     folder = write_app(tmp_path_factory.mktemp("app"), {"function_app.py": "import nothing_like_this\n"})
-    with running_host(folder, "--port", str(free_port()), ready="No functions are being served") as host:
+    with running_host(folder, port=free_port(), ready="No functions are being served") as host:
         yield folder, host
 
 
@@ -310,8 +310,7 @@ def test_mistakes_in_function_json(tmp_path: Path) -> None:
 def test_an_app_of_which_nothing_can_be_served(tmp_path: Path) -> None:
     source = GOOD.replace('route="good"', 'route="{good"')
     write_app(tmp_path, {"function_app.py": source})
-    port = free_port()
-    with running_host(tmp_path, "--port", str(port), ready="No functions found: every function of this app") as host:
+    with running_host(tmp_path, port=free_port(), ready="No functions found: every function of this app") as host:
         assert host.get("/api/good").status == 404
         (tmp_path / "function_app.py").write_text(GOOD)
         host.wait_for("Functions:")

@@ -296,7 +296,7 @@ def test_the_reader_of_the_console_may_go(folder: Path) -> None:
     """As with ``func host start | head -3``."""
     port = free_port()
     process = subprocess.Popen(
-        start_command(folder, "--port", str(port)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=host_environ()
+        start_command(folder, port=port), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=host_environ()
     )
     assert process.stdout is not None
     process.stdout.readline()
@@ -321,7 +321,7 @@ class TestStarting:
     def test_a_port_in_use_is_told_plainly(self, folder: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as other:
             port = other.getsockname()[1]
-            message = start_fails(folder, "--port", str(port))
+            message = start_fails(folder, port=port)
         assert message == (
             f"port {port} on localhost is in use by another program\n"
             f"  Stop that program, or choose another port:  func host start --port {port + 1}\n"
@@ -342,7 +342,7 @@ class TestStarting:
         python = folder / ".venv" / "bin" / "python"
         python.parent.mkdir(parents=True)
         python.symlink_to("/nowhere/python3")
-        with running_host(folder, "--timeout", "1", "--port", str(free_port()), ready=r"a new one starts") as host:
+        with running_host(folder, "--timeout", "1", port=free_port(), ready=r"a new one starts") as host:
             host.wait_for(re.escape(f"{python} cannot be run: No such file or directory\n  Make a new .venv"))
             host.wait_for("A worker process cannot be started; a new one starts in 0.5 s")
             answer = host.get("/api/pid")
@@ -355,7 +355,7 @@ class TestStarting:
 
     def test_an_app_whose_environment_lacks_azure_functions(self, folder: Path) -> None:
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / ".venv")], check=True)
-        with running_host(folder, "--port", str(free_port()), ready="No functions are being served") as host:
+        with running_host(folder, port=free_port(), ready="No functions are being served") as host:
             python = folder / ".venv" / "bin" / "python"
             host.wait_for(f"azure-functions is not installed for the app's Python, {python}")
             assert "Traceback" not in host.console

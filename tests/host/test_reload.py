@@ -209,7 +209,7 @@ def test_a_mistake_in_the_settings_leaves_those_before(
 
 def test_an_app_that_is_broken_from_the_start_recovers(tmp_path: Path) -> None:
     write_app(tmp_path, {"function_app.py": BROKEN})
-    with running_host(tmp_path, "--port", str(free_port()), ready="No functions are being served") as host:
+    with running_host(tmp_path, port=free_port(), ready="No functions are being served") as host:
         answer = host.get("/api/edition")
         assert (answer.status, "SyntaxError" in answer.text) == (503, True)
         write(tmp_path / "function_app.py", app("repaired"))
@@ -218,7 +218,7 @@ def test_an_app_that_is_broken_from_the_start_recovers(tmp_path: Path) -> None:
 
 def test_requests_that_come_while_the_app_is_loading_wait_for_it(tmp_path: Path) -> None:
     write_app(tmp_path, {"function_app.py": "import time\ntime.sleep(0.5)\n" + app("slow")})
-    with running_host(tmp_path, "--port", str(free_port()), ready=None) as host:
+    with running_host(tmp_path, port=free_port(), ready=None) as host:
         wait_until(lambda: is_listening(host), "a host that listens")
         assert "Functions:" not in host.console
         assert host.get("/api/edition").text == "slow "
@@ -226,7 +226,7 @@ def test_requests_that_come_while_the_app_is_loading_wait_for_it(tmp_path: Path)
 
 def test_an_app_that_takes_too_long_to_load_is_told_and_may_be_edited(tmp_path: Path) -> None:
     write_app(tmp_path, {"function_app.py": "import time\ntime.sleep(1000)\n"})
-    with running_host(tmp_path, "--timeout", "1", "--port", str(free_port()), ready=None) as host:
+    with running_host(tmp_path, "--timeout", "1", port=free_port(), ready=None) as host:
         wait_until(lambda: is_listening(host), "a host that listens")
         answer = host.get("/api/edition")
         assert (answer.status, "has not been loaded within 1 s" in answer.text) == (503, True)

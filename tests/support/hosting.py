@@ -218,10 +218,13 @@ def steady_requests(host: RunningHost, path: str, *, clients: int = 3) -> Iterat
             thread.join(DEADLINE)
 
 
-def start_command(folder: Path, *options: str, python: str = sys.executable) -> list[str]:
-    """The command line of a host; its port is any that is free unless the options name one."""
-    port = () if "--port" in options else ("--port", "0")
-    return [python, "-m", "worker_ext", "host", "start", *port, "--script-root", str(folder), *options]
+def start_command(folder: Path, *options: str, port: int | None = 0, python: str = sys.executable) -> list[str]:
+    """The command line of a host.
+
+    :param port: the port to listen on: 0 for any that is free, ``None`` to leave it to the settings.
+    """
+    chosen = () if port is None else ("--port", str(port))
+    return [python, "-m", "worker_ext", "host", "start", *chosen, "--script-root", str(folder), *options]
 
 
 def host_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -237,10 +240,10 @@ def host_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**clean, **(environ or {})}
 
 
-def start_fails(folder: Path, *options: str, environ: Mapping[str, str] | None = None) -> str:
+def start_fails(folder: Path, *options: str, port: int = 0, environ: Mapping[str, str] | None = None) -> str:
     """Start a host that cannot start, and return what it writes to its standard error."""
     done = subprocess.run(
-        start_command(folder, *options),
+        start_command(folder, *options, port=port),
         capture_output=True,
         stdin=subprocess.DEVNULL,
         text=True,
@@ -256,18 +259,20 @@ def start_fails(folder: Path, *options: str, environ: Mapping[str, str] | None =
 def running_host(
     folder: Path,
     *options: str,
+    port: int | None = 0,
     environ: Mapping[str, str] | None = None,
     ready: str | None = r"http://localhost:\d+|No functions",
     python: str = sys.executable,
 ) -> Iterator[RunningHost]:
     """Run ``func host start`` on ``folder`` while the block runs; afterwards nothing of it is left.
 
+    :param port: see :func:`start_command`. Name one where the console tells none, as of an app that is broken.
     :param ready: what the console shows when the test may begin; ``None`` for at once.
     """
     mark = uuid.uuid4().hex
     temporary = Path(tempfile.mkdtemp(prefix="wx"))  # a short path: it will hold a socket
     process = subprocess.Popen(
-        start_command(folder, *options, python=python),
+        start_command(folder, *options, port=port, python=python),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
@@ -275,9 +280,7 @@ def running_host(
         encoding="utf-8",
         env=host_environ({_MARK: mark, "TMPDIR": str(temporary), **(environ or {})}),
     )
-    host = RunningHost(process, mark, temporary)
-    if "--port" in options:
-        host.port = int(options[options.index("--port") + 1])
+    host = RunningHost(process, mark, temporary, port or 0)
     reader = threading.Thread(target=host.read_console, daemon=True)
     reader.start()
     try:

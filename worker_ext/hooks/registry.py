@@ -106,7 +106,7 @@ class Registry:
     def _function_hooks(self, name: str, function: Function) -> Iterator[Hook]:
         lowered = function.name.lower()
         for instance, function_name, file in self._extensions.functions:
-            if function_name == lowered or file == function.file:
+            if function_name == lowered or (file and file == function.file):
                 yield from self._usable(type(instance).__name__, name, getattr(instance, name, None), FuncExtensionBase)
 
     def _usable(self, extension: str, name: str, call: Any, base: type) -> Iterator[Hook]:

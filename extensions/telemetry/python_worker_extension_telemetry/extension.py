@@ -101,8 +101,8 @@ class OpenCensusExtension(AppExtensionBase):
         if cls._exporter is None and not cls._told_of_no_export:
             cls._told_of_no_export = True
             logger.info(
-                "Spans are made but not exported: OpenCensusExtension.configure() was given no exporter and no "
-                "connection_string, and %s is not set",
+                "Spans are made but not exported: give OpenCensusExtension.configure() an exporter or a "
+                "connection_string, or set %s",
                 CONNECTION_STRING,
             )
         traced = TracedInvocation(context, cls._sampler, cls._outlet)

@@ -1,0 +1,45 @@
+"""What tests of hooks and of the worker share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from azure.functions.extension import ExtensionMeta
+from support.invoking import LocalWorker, Trace
+
+from worker_ext.hooks import sdk
+
+
+@pytest.fixture
+def extensions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> sdk.Extensions:
+    """The extensions of this process: none yet, and those that register now are forgotten after the test."""
+    found = sdk.extensions()
+    monkeypatch.setattr(found, "apps", [])
+    monkeypatch.setattr(found, "functions", [])
+    for table, empty in {"_app_exts": None, "_func_exts": {}, "_info": {}}.items():
+        monkeypatch.setattr(ExtensionMeta, table, empty)
+    monkeypatch.setenv("AzureWebJobsScriptRoot", str(tmp_path))
+    return found
+
+
+@pytest.fixture
+def trace(extensions: sdk.Extensions) -> Trace:
+    """What ran, in order; nothing yet."""
+    return Trace()
+
+
+@pytest.fixture
+def make_worker(extensions: sdk.Extensions) -> Iterator[Callable[..., LocalWorker]]:
+    """Makes a worker in this process."""
+    with asyncio.Runner() as runner:
+        yield partial(LocalWorker, runner)
+
+
+@pytest.fixture
+def worker(make_worker: Callable[..., LocalWorker]) -> LocalWorker:
+    """A worker whose extensions are on."""
+    return make_worker()
