@@ -137,29 +137,25 @@ def test_a_new_a_renamed_and_a_removed_file(folder: Path, host: RunningHost) -> 
     eventually(host, "/api/edition", "new ")
     (folder / "more.py").unlink()
     eventually(host, "/api/edition", "None ")
+    (folder / "more").mkdir()
+    (folder / "more" / "__init__.py").write_text("NAME = 'package'\n")
+    eventually(host, "/api/edition", "package ")
 
 
-def test_a_new_folder_with_code_in_it(folder: Path, host: RunningHost) -> None:
-    seen = len(host.lines)
-    (folder / "package").mkdir()
-    (folder / "package" / "__init__.py").touch()
-    host.wait_for("signaling restart", since=seen)
-    host.wait_for("Functions:", since=seen)
-
-
-def test_what_is_no_part_of_the_app_restarts_nothing(folder: Path, host: RunningHost) -> None:
-    seen = len(host.lines)
-    for name in (
-        ".venv/lib/site-packages/library.py", ".git/hooks/hook.py", "__pycache__/function_app.cpython-311.pyc",
-        "node_modules/tool/build.py", "data.json", "notes.txt", ".hidden.swp", "venv/lib/other.py",
-    ):  # fmt: skip
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("pass\n")
-    write(folder / "function_app.py", app("second"))
-    eventually(host, "/api/edition", "second ")
-    changed = [line for line in host.lines[seen:] if "signaling restart" in line]
-    assert [line.partition("Z] ")[2] for line in changed] == ["function_app.py changed; signaling restart."]
+def test_what_is_no_part_of_the_app_restarts_nothing(tmp_path: Path) -> None:
+    write_app(tmp_path, {"function_app.py": app("first")})
+    with running_host(tmp_path) as host:
+        for name in (
+            ".venv/lib/site-packages/library.py", ".git/hooks/hook.py", "__pycache__/function_app.cpython-311.pyc",
+            "node_modules/tool/build.py", "data.json", "notes.txt", ".hidden.swp", "venv/lib/other.py",
+        ):  # fmt: skip
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("pass\n")
+        write(tmp_path / "function_app.py", app("second"))
+        eventually(host, "/api/edition", "second ")
+        changed = [line.partition("Z] ")[2] for line in host.lines if "signaling restart" in line]
+        assert changed == ["function_app.py changed; signaling restart."]
 
 
 def test_host_json_and_local_settings_take_effect(folder: Path, host: RunningHost) -> None:

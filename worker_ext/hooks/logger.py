@@ -26,26 +26,21 @@ class LineHandler(logging.Handler):
         return level >= self.level and self.formatter is None and not self.filters
 
 
-class HookLogger(logging.Logger):
-    """A logger in front of the one that :func:`logging.getLogger` gives for the extension's name.
+def hook_logger(name: str) -> logging.Logger:
+    """The logger of an extension: the one of that name, or one that differs from it only in being faster."""
+    named = logging.getLogger(name)
+    return _HookLogger(named) if type(named) is logging.Logger else named
 
-    Level, handlers and filters are that logger's. If nobody has added any, and the root logger's one handler takes
-    finished lines, a line goes straight there; otherwise everything goes its usual way.
 
-    :param name: the extension's name.
+class _HookLogger(logging.Logger):
+    """Shares everything with another logger, so that what is set on either is set on both.
+
+    If nobody has given that logger handlers or filters, and the root logger's one handler takes finished lines, a
+    line goes straight there; otherwise everything goes its usual way.
     """
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self._named = self.parent = logging.getLogger(name)
-
-    def setLevel(self, level: int | str) -> None:
-        """Set the level of lines that are wanted (see :meth:`logging.Logger.setLevel`)."""
-        self._named.setLevel(level)
-
-    def isEnabledFor(self, level: int) -> bool:
-        """Whether lines of this level are wanted (see :meth:`logging.Logger.isEnabledFor`)."""
-        return not self.disabled and self._named.isEnabledFor(level)
+    def __init__(self, named: logging.Logger) -> None:
+        self.__dict__ = named.__dict__
 
     def _log(self, level: int, msg: object, args: Any, *rest: Any, **details: Any) -> None:
         handler = None if rest or details else self._sole_handler(level)
@@ -61,10 +56,8 @@ class HookLogger(logging.Logger):
 
     def _sole_handler(self, level: int) -> LineHandler | None:
         """The handler that would be the only one to see a record, and sees nothing of it but its text."""
-        named, root = self._named, logging.root
-        if self.handlers or self.filters or named.handlers or named.filters:
-            return None
-        if named.parent is not root or not named.propagate or not self.propagate or len(root.handlers) != 1:
+        root = logging.root
+        if self.handlers or self.filters or not self.propagate or self.parent is not root or len(root.handlers) != 1:
             return None
         handler = root.handlers[0]
         if not isinstance(handler, LineHandler) or not handler.takes_lines(level):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from azure.functions import AppExtensionBase, FuncExtensionBase
 
 from ..function import Function
-from .logger import HookLogger
+from .logger import hook_logger
 from .sdk import Extensions, extensions
 from .switches import is_on
 
@@ -112,7 +112,7 @@ class Registry:
     def _usable(self, extension: str, name: str, call: Any, base: type) -> Iterator[Hook]:
         if call is None or _implementation(call) is _implementation(vars(base)[name]):
             return  # nobody overrode it: it costs nothing
-        logger = HookLogger(extension)
+        logger = hook_logger(extension)
         problem = _signature_problem(call, _ARGUMENTS[name])
         if problem is None:
             yield Hook(extension, name, call, logger)

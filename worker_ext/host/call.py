@@ -78,12 +78,17 @@ class Call:
 
 
 def unpack_result(parts: Sequence[bytes]) -> tuple[Result, list[LogRecord]]:
-    """Decode a RESULT frame: the result and the log lines."""
+    """Decode a RESULT frame: the result and the log lines.
+
+    :raises ValueError: if there are too few parts.
+    """
     lines, outputs, status = RESULT_HEAD.unpack(parts[0])
     if not lines and not outputs:
         return Result(status, [], parts[1:]), []
     at = 1 + 3 * lines
     end = at + 3 * outputs
+    if len(parts) < end:
+        raise ValueError("a part of the result is missing")
     listed = [(parts[i].decode(), parts[i + 1].decode(), parts[i + 2]) for i in range(at, end, 3)]
     return Result(status, listed, parts[end:]), unpack_lines(parts[1:at])
 

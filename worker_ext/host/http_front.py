@@ -133,7 +133,7 @@ class HttpFront:
         try:
             headers, body = decode_response(outcome.parts)
             self._respond(exchange, outcome.status, headers, body)
-        except ValueError as error:  # a header, or a status, that HTTP cannot carry
+        except (LookupError, ValueError) as error:  # a header, or a status, that HTTP cannot carry
             self._console.error(f"The answer of {call.function} cannot be sent: {error}")
             self._respond_text(exchange, 500, f"The answer of {call.function} cannot be sent: {error}")
 

@@ -217,11 +217,13 @@ class Supervisor:
         """Start the workers that are missing, unless that must wait: for a pause, an edit, or a debugger's port."""
         if self._closing or self._restart is not None or self._broken is not None:
             return
+        there = sum(worker.generation == self._generation and not worker.stopping for worker in self._workers)
+        if there >= self._policy.processes:
+            return
         command = self._command()
         if command.debugged and any(worker.stopping for worker in self._workers):
             return
         assert self._socket is not None
-        there = sum(worker.generation == self._generation and not worker.stopping for worker in self._workers)
         for _ in range(there, self._policy.processes):
             worker = WorkerProcess(command, self._generation, self)
             self._workers.append(worker)

@@ -72,7 +72,8 @@ class LogCollector(LineHandler):
             plain = self.formatter is None and not record.exc_info and not record.stack_info
             text = record.getMessage() if plain else self.format(record)
         except Exception as error:  # a mistake in the arguments of the user's own call
-            text = f"{record.msg!r} % {record.args!r} ({record.pathname}:{record.lineno}) cannot be formatted: {error}"
+            message = f"the line {record.msg!r}" if isinstance(record.msg, str) else "a line"
+            text = f"{message} ({record.pathname}:{record.lineno}) cannot be formatted: {error!r}"
         self.add(LogRecord(record.levelno, record.name, text))
 
     def add(self, record: LogRecord) -> None:

@@ -116,5 +116,6 @@ def _bind(function: Any, script: Path) -> BoundFunction:
         message = f"the function {name} cannot be loaded: {error}"
         raise IndexingError(message, function=name, file=file, line=line) from None
     bound = bind(name, call, bindings, directory=str(Path(file).parent), file=file, line=line)
-    bound.retry = function.get_settings_dict("retry_policy")
+    if hasattr(function, "get_settings_dict"):  # older versions of the SDK have no retry policies
+        bound.retry = function.get_settings_dict("retry_policy")
     return bound
