@@ -7,17 +7,18 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import azure.functions
 import pytest
 from support.hosting import write_app
 from support.worker_driving import BOOT, LoadBroken, driven_worker
 
-V1 = {
+V1: dict[str, Any] = {
     "F/function.json": {"bindings": [{"type": "httpTrigger", "name": "req"}]},
     "F/__init__.py": "def main(req): ...",
 }
-V2 = {
+V2: dict[str, Any] = {
     "function_app.py": """
 import azure.functions as func
 app = func.FunctionApp()
@@ -42,7 +43,7 @@ def test_an_empty_folder(tmp_path: Path, broken: LoadBroken) -> None:
 
 
 @pytest.mark.parametrize("files", [V1, V2])
-def test_the_folder_above_an_app(files: dict[str, str], broken: LoadBroken) -> None:
+def test_the_folder_above_an_app(files: dict[str, Any], broken: LoadBroken) -> None:
     error = broken({f"my-app/{name}": content for name, content in files.items()})
     assert error.hint == "Did you mean to start in my-app?"
 

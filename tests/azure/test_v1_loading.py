@@ -51,15 +51,17 @@ def main(req): return " ".join([shared_module.NAME, NAME, relative, absolute, ne
     "shared/names.py": "NAME = 'shared'",
     "shared/handlers.py": "def elsewhere(req): return 'elsewhere'",
     # A folder that is called like a module of Python hides it from nobody.
-    "queue/function.json": declare(),
-    "queue/__init__.py": "from queue import SimpleQueue\n\ndef main(req): return SimpleQueue.__name__",
+    "colorsys/function.json": declare(),
+    "colorsys/__init__.py": "from colorsys import rgb_to_hsv\n\ndef main(req): return rgb_to_hsv.__name__",
     "with-hyphen/function.json": declare(),
     "with-hyphen/__init__.py": "def main(req, context): return context.function_directory",
     "Off/function.json": declare(disabled=True),
     "Off/__init__.py": "def main(req): ...",
     "OffBySetting/function.json": declare(disabled="IS_OFF"),
     "OffBySetting/__init__.py": "def main(req): ...",
-    "OnBySetting/function.json": declare(disabled="%IS_ON%"),
+    "OffByName/function.json": declare(disabled="%IS_OFF%"),
+    "OffByName/__init__.py": "def main(req): ...",
+    "OnBySetting/function.json": declare(disabled="IS_ON"),
     "OnBySetting/__init__.py": "def main(req): ...",
     "Retried/function.json": declare(
         {"type": "timerTrigger", "name": "timer", "schedule": "* * * * * *"},
@@ -102,7 +104,7 @@ def test_every_folder_with_a_function_json_is_a_function(app: DrivenWorker) -> N
         ("Elsewhere", "elsewhere"),
         ("Beside", "beside"),
         ("Imports", "module shared shared shared near"),
-        ("queue", "SimpleQueue"),
+        ("colorsys", "rgb_to_hsv"),
         ("Wsgi", "/"),
     ],
 )
@@ -115,7 +117,11 @@ def test_the_directory_of_a_function_is_its_folder(app: DrivenWorker) -> None:
 
 
 def test_a_function_is_turned_off_by_its_declaration_or_by_the_setting_that_it_names(app: DrivenWorker) -> None:
-    assert [name for name, function in app.functions.items() if function["disabled"]] == ["Off", "OffBySetting"]
+    assert [name for name, function in app.functions.items() if function["disabled"]] == [
+        "Off",
+        "OffByName",
+        "OffBySetting",
+    ]
 
 
 def test_the_retry_policy_of_a_function_is_told(app: DrivenWorker) -> None:

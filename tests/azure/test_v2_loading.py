@@ -189,17 +189,11 @@ def test_functions_that_do_not_fit_do_not_hide_the_others(misfits: DrivenWorker)
 LOADED_APP = (
     HEAD
     + """
-import functools
 from blueprints.orders import blueprint
+from blueprints.tracing import traced
 
 app.register_functions(blueprint)
 again = app  # another name for the same app is no second app
-
-def traced(call):
-    @functools.wraps(call)
-    def traced_call(*args, **kwargs):
-        return call(*args, **kwargs)
-    return traced_call
 
 @app.route("hello/{name}", methods=["GET", "POST"])
 @traced
@@ -225,6 +219,17 @@ def Price(req): return PRICE
 """
 
 
+DECORATOR = """
+import functools
+
+def traced(call):
+    @functools.wraps(call)
+    def traced_call(*args, **kwargs):
+        return call(*args, **kwargs)
+    return traced_call
+"""
+
+
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DrivenWorker]:
     files = {
@@ -232,6 +237,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DrivenWorker]:
         "blueprints/__init__.py": "",
         "blueprints/orders.py": BLUEPRINT,
         "blueprints/prices.py": "PRICE = '5'",
+        "blueprints/tracing.py": DECORATOR,
     }
     with driven_worker(write_app(tmp_path_factory.mktemp("loaded"), files)) as worker:
         yield worker
@@ -277,7 +283,7 @@ def test_a_setting_names_another_file(tmp_path: Path) -> None:
         assert list(worker.functions) == ["X"]
 
 
-@pytest.mark.parametrize("name", ["../function_app.py", "function_app", "a b.py", "/function_app.py", ".py"])
+@pytest.mark.parametrize("name", ["../function_app.py", "function_app", "function_app.pyc", "a b.py", ".py"])
 def test_the_setting_must_name_a_file_of_the_app(name: str, broken: LoadBroken) -> None:
     error = broken({"function_app.py": HEAD}, environ={"PYTHON_SCRIPT_FILE_NAME": name})
     assert error.message.startswith(f"the setting PYTHON_SCRIPT_FILE_NAME is {name!r}, ")

@@ -55,7 +55,9 @@ class TestTime:
         worker.invoke(function, 2)
         assert trace.names == ["During1.pre", "During1.post"]
 
-    def test_a_late_extension_has_its_load_hook_called_for_functions_that_are_loaded_later(self, worker, trace, function):
+    def test_a_late_extension_has_its_load_hook_called_for_functions_that_are_loaded_later(
+        self, worker, trace, function
+    ):
         trace.app_extension("Late")
         worker.load(trace.function("sync"), "Second")
         assert [(step.name, step.function) for step in trace] == [("Late.load", "Second")]
@@ -93,7 +95,9 @@ class TestTime:
             """
         root = str(Path(__file__).resolve().parents[2])
         subprocess.run(
-            [sys.executable, "-c", f"import sys; sys.path.insert(0, {root!r})\n{dedent(script)}"], check=True, cwd=tmp_path
+            [sys.executable, "-c", f"import sys; sys.path.insert(0, {root!r})\n{dedent(script)}"],
+            check=True,
+            cwd=tmp_path,
         )
 
 
@@ -190,7 +194,8 @@ class TestAttachment:
         return {"function"} < set(trace.names)
 
     @pytest.mark.parametrize(
-        ("name", "applies"), [("HttpTrigger", True), ("httptrigger", True), ("HTTPTRIGGER", True), ("HttpTrigger2", False)]
+        ("name", "applies"),
+        [("HttpTrigger", True), ("httptrigger", True), ("HTTPTRIGGER", True), ("HttpTrigger2", False)],
     )
     def test_by_name_in_the_v1_model(self, worker, trace, extension, tmp_path, name, applies):
         extension(str(tmp_path / "HttpTrigger" / "__init__.py"))
@@ -420,6 +425,4 @@ class TestCost:
 def errors(worker):
     """Logger and text of the errors that were told outside invocations."""
     worker.logs.flush_all()
-    return [
-        (line.name, line.message) for owner, line in worker.shipped if not owner and line.level >= logging.ERROR
-    ]
+    return [(line.name, line.message) for owner, line in worker.shipped if not owner and line.level >= logging.ERROR]

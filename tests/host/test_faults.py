@@ -262,6 +262,18 @@ class TestStopping:
             assert running.answer().status == 200
             assert host.stop() == 0
 
+    def test_what_the_edition_before_an_edit_still_runs_finishes_too(self, folder: Path) -> None:
+        with running_host(folder) as host:
+            request = host.begin("/api/until/go")
+            begun(folder, "go")
+            (folder / "function_app.py").write_text(APP + "\n# edited\n")
+            host.wait_for("Worker process started and initialized", count=2)
+            host.process.send_signal(signal.SIGTERM)
+            host.wait_for("Stopping; 1 invocations are still running")
+            (folder / "go").touch()
+            assert request.answer().status == 200
+            assert host.stop() == 0
+
     def test_the_second_ctrl_c_ends_it_at_once(self, folder: Path) -> None:
         with running_host(folder) as host:
             request = host.begin("/api/until/never")

@@ -212,6 +212,19 @@ def test_an_app_that_is_broken_from_the_start_recovers(tmp_path: Path) -> None:
         eventually(host, "/api/edition", "repaired ")
 
 
+def test_when_the_last_good_edition_dies_its_successor_is_the_broken_one(tmp_path: Path) -> None:
+    write_app(tmp_path, {"function_app.py": app("first")})
+    with running_host(tmp_path) as host:
+        write(tmp_path / "function_app.py", BROKEN)
+        host.wait_for("is still being served")
+        os.kill(host.worker_pids()[0], signal.SIGKILL)
+        host.wait_for("No functions are being served")
+        answer = host.get("/api/edition")
+        assert (answer.status, "cannot be loaded" in answer.text, "SyntaxError" in answer.text) == (503, True, True)
+        write(tmp_path / "function_app.py", app("repaired"))
+        eventually(host, "/api/edition", "repaired ")
+
+
 def test_requests_that_come_while_the_app_is_loading_wait_for_it(tmp_path: Path) -> None:
     write_app(tmp_path, {"function_app.py": "import time\ntime.sleep(0.5)\n" + app("slow")})
     with running_host(tmp_path, port=free_port(), ready=None) as host:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import sys
 import threading
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +18,7 @@ from worker_ext.context import Context
 from worker_ext.function import Function
 from worker_ext.hooks.registry import Registry
 from worker_ext.invocation import Invocation, LogRecord, Outcome
-from worker_ext.worker.logs import LogCollector
+from worker_ext.worker.logs import LogCollector, capture
 from worker_ext.worker.worker import Worker
 
 DEADLINE = 10.0
@@ -124,11 +125,13 @@ class Answer(NamedTuple):
 class LocalWorker:
     """A worker and its loop. It is told of invocations as a runtime would tell it, and answers to the test."""
 
-    def __init__(self, runner: asyncio.Runner, *, enabled: bool = True, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, runner: asyncio.Runner, *, enabled: bool = True, environ: Mapping[str, str] | None = None
+    ) -> None:
         self.runner = runner
         self.loop = runner.get_loop()
         self.shipped: list[tuple[str, LogRecord]] = []
-        self.logs = LogCollector(self.loop, lambda owner, lines: self.shipped.extend((owner, line) for line in lines))
+        self.logs = LogCollector(self.loop, lambda owner, lines: self.ship(owner, lines))
         self.registry = Registry(enabled=enabled)
         self.worker = Worker(self.loop, self.registry, self.logs, environ or {})
         self.answers: list[str] = []
@@ -171,6 +174,10 @@ class LocalWorker:
 
         return self.run(call())
 
+    def ship(self, owner: str, lines: list[LogRecord]) -> None:
+        """Take lines that are sent ahead, or belong to no invocation; a test may replace it."""
+        self.shipped += [(owner, line) for line in lines]
+
     def run(self, coroutine: Any) -> Any:
         """Run a coroutine on the worker's loop."""
         with sole_handler(self.logs):
@@ -180,6 +187,23 @@ class LocalWorker:
         """What has been sent ahead for an invocation, or without one."""
         self.logs.flush_all()
         return [line.message for found, line in self.shipped if found == owner]
+
+
+@contextlib.contextmanager
+def captured(worker: LocalWorker, environ: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Route the process's logging and printing to a worker's collector. (Pytest replaces what a fixture would set.)"""
+    call_handlers = logging.Logger.callHandlers
+    with (
+        contextlib.redirect_stdout(sys.stdout),
+        contextlib.redirect_stderr(sys.stderr),
+        sole_handler(worker.logs),
+    ):
+        capture(worker.logs, environ or {})
+        try:
+            yield
+        finally:
+            logging.Logger.callHandlers = call_handlers
+            logging.captureWarnings(False)
 
 
 @contextlib.contextmanager

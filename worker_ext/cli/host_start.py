@@ -18,7 +18,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--cors", default="", metavar="ORIGINS", help="origins of cross-origin requests, with commas")
     parser.add_argument("--cors-credentials", action="store_true", help="let cross-origin requests carry cookies")
     parser.add_argument(
-        "-t", "--timeout", type=_positive, default=20.0, metavar="SECONDS", help="how long the app may take to load"
+        "-t",
+        "--timeout",
+        type=_positive,
+        default=20.0,
+        metavar="SECONDS",
+        help="how long requests wait until the app is loaded",
     )
     parser.add_argument("--functions", nargs="+", default=[], metavar="NAME", help="serve only these functions")
     parser.add_argument("--script-root", "--prefix", type=Path, default=Path(), metavar="DIR", help="the app's folder")

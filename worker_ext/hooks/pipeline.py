@@ -10,8 +10,9 @@ One generator says this for sync and async functions alike. It yields whatever m
 do the waiting: :func:`run` on a pool thread, :func:`run_async` on the event loop. A step that needs no waiting
 costs no trip through a driver.
 
-What ends an invocation travels as a value, the :class:`Outcome`: an exception that passed through the generator would
-be changed on its way (``StopIteration``) or be mistaken for the generator's own end (``GeneratorExit``).
+How a step ended travels as a value, its :class:`~worker_ext.invocation.Outcome`, never as an exception that passes
+through the generator: it would be changed on its way (``StopIteration``), be mistaken for the generator's own end
+(``GeneratorExit``), or become the context of what the next step raises.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
+from typing import Any, cast
 
 from ..function import Function
 from ..invocation import Invocation, Outcome
@@ -28,7 +29,8 @@ from .registry import Hook, HookSet, Registry
 
 _logger = logging.getLogger("worker_ext")
 
-Steps = Generator[Awaitable[Any], Any, Outcome]
+Steps = Generator[Awaitable[Any], Outcome, Outcome]
+"""Yields what must be awaited, is sent how that ended, and returns how the invocation ended."""
 
 
 class Pipeline:
@@ -62,27 +64,36 @@ class Pipeline:
 
 def _steps(invocation: Invocation, hooks: HookSet) -> Steps:
     function, arguments, context = invocation.function, invocation.arguments, invocation.context
-    for hook in hooks.before:
-        try:
-            answer = hook.call(hook.logger, context, arguments)
-            if answer is not None and inspect.isawaitable(answer):
-                yield answer
-        except BaseException as error:
-            _log_failure(hook, error, function)
+    cancelled = yield from _call_all(hooks.before, context, arguments)
+    if cancelled is not None:
+        return cancelled
     try:
         result = function.call(**_accepted(function, arguments))
-        if function.is_async:
-            result = yield result
     except BaseException as error:
         return Outcome(None, error)
-    for hook in hooks.after:
+    if function.is_async:
+        result, raised = yield result
+        if raised is not None:
+            return Outcome(None, raised)
+    cancelled = yield from _call_all(hooks.after, context, arguments, result)
+    return cancelled or Outcome(result, None)
+
+
+def _call_all(hooks: Iterable[Hook], *arguments: Any) -> Generator[Awaitable[Any], Outcome, Outcome | None]:
+    """Call hooks, each whatever the others raise; returns the outcome if the invocation is cancelled meanwhile."""
+    for hook in hooks:
+        answer = None
         try:
-            answer = hook.call(hook.logger, context, arguments, result)
-            if answer is not None and inspect.isawaitable(answer):
-                yield answer
+            answer = hook.call(hook.logger, *arguments)
         except BaseException as error:
-            _log_failure(hook, error, function)
-    return Outcome(result, None)
+            _log_failure(hook, error)
+        if answer is not None and inspect.isawaitable(answer):
+            outcome = yield answer
+            if outcome.error is not None:
+                if isinstance(outcome.error, asyncio.CancelledError) and _being_cancelled():
+                    return outcome
+                _log_failure(hook, outcome.error)
+    return None
 
 
 async def settled(awaited: Awaitable[Any]) -> Outcome:
@@ -107,11 +118,9 @@ def run(invocation: Invocation, pipeline: Pipeline, wait: Callable[[Awaitable[An
     try:
         awaited = next(steps)
         while True:
-            value, raised = wait(awaited)
-            awaited = steps.send(value) if raised is None else steps.throw(raised)
+            awaited = steps.send(wait(awaited))
     except StopIteration as end:
-        outcome: Outcome = end.value
-        return outcome
+        return cast(Outcome, end.value)  # by no name: an error must not be held by a frame of its own traceback
     except BaseException as error:  # a filter of the app's that refuses to have a hook's failure logged
         return Outcome(None, error)
 
@@ -127,12 +136,10 @@ async def run_async(invocation: Invocation, pipeline: Pipeline) -> Outcome:
     try:
         awaited = next(steps)
         while True:
-            value, raised = await settled(awaited)
-            awaited = steps.send(value) if raised is None else steps.throw(raised)
+            awaited = steps.send(await settled(awaited))
     except StopIteration as end:
-        outcome: Outcome = end.value
-        return outcome
-    except BaseException as error:  # the task was cancelled while a hook ran
+        return cast(Outcome, end.value)  # by no name: an error must not be held by a frame of its own traceback
+    except BaseException as error:  # a filter of the app's that refuses to have a hook's failure logged
         return Outcome(None, error)
 
 
@@ -149,13 +156,13 @@ def run_load_hooks(
             if inspect.isawaitable(answer):
                 finish(_finish(hook, answer))
         except BaseException as error:
-            _log(hook, error)
+            _log_failure(hook, error)
 
 
 async def _finish(hook: Hook, awaited: Awaitable[Any]) -> None:
     _, error = await settled(awaited)
     if error is not None:
-        _log(hook, error)
+        _log_failure(hook, error)
 
 
 def _accepted(function: Function, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -170,21 +177,13 @@ def _accepted(function: Function, arguments: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if name in function.parameters}
 
 
-def _log_failure(hook: Hook, error: BaseException, function: Function) -> None:
-    """Log what a hook raised, unless it is how the invocation itself is being ended: then raise it again."""
-    if function.is_async and isinstance(error, asyncio.CancelledError | GeneratorExit):
-        task = _current_task()
-        if task is None or task.cancelling():  # closed by the garbage collector, or cancelled
-            raise error
-    _log(hook, error)
-
-
-def _log(hook: Hook, error: BaseException) -> None:
+def _log_failure(hook: Hook, error: BaseException) -> None:
     hook.logger.error("%s failed: %r", hook.name, error, exc_info=error)
 
 
-def _current_task() -> asyncio.Task[Any] | None:
+def _being_cancelled() -> bool:
     try:
-        return asyncio.current_task()
-    except RuntimeError:  # the loop is not running
-        return None
+        task = asyncio.current_task()
+    except RuntimeError:  # on a pool thread, where nothing is ever cancelled
+        return False
+    return task is not None and task.cancelling() > 0

@@ -60,13 +60,12 @@ class Host:
         try:
             await self._start_worker()
             await asyncio.sleep(0)  # now the worker process exists: it starts up while this one imports the rest
-            tasks.append(asyncio.create_task(self._watch()))
-            await asyncio.sleep(0)  # now edits are noticed
             from ..transports.http1 import HttpServer
             from .http_front import HttpFront, error_page
 
             self._front = front = HttpFront(self._supervisor, self._console, self._settings)
             server = HttpServer(front.handle, error_body=error_page)
+            tasks.append(asyncio.create_task(self._watch()))
             self._port = await self._listen(server)
             if front.app is not None:
                 self._list(front.app)
@@ -94,6 +93,7 @@ class Host:
             raise ConfigurationError(f"cannot open a socket for the workers: {error}") from None
 
     async def _end(self, server: HttpServer) -> None:
+        server.stop_accepting()
         running = self._supervisor.running
         self._console.info(f"Stopping; {running} invocations are still running." if running else "Stopping.")
         draining = asyncio.create_task(server.drain(float("inf")))

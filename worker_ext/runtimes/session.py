@@ -46,6 +46,7 @@ class Session:
         self._calls: dict[int, str] = {}  # call number → invocation id
         self._ended = asyncio.Event()
         self._abandoned = False
+        self._stopping: asyncio.Task[None] | None = None  # kept, as the loop itself would forget it
         self.logs = LogCollector(loop, self._ship)
         self.finished = False
 

@@ -57,10 +57,15 @@ class ThreadPool:
         self._relieving = False
 
     def submit(self, task: Callable[[], None]) -> None:
-        """Run ``task``, which must not raise, on a pool thread."""
+        """Run ``task`` on a pool thread.
+
+        :raises RuntimeError: if not even one thread can be started.
+        """
         self._queue.append(task)
         if self._threads - len(self._asleep) < _KEPT_BUSY or self._pace > _SLOW:
-            self._wake()
+            if not self._wake() and not self._threads:
+                self._queue.pop()
+                raise RuntimeError("the system has no thread to run the function on")
         elif not self._relieving:
             self._relieving = True
             self._loop.call_later(PATIENCE, self._relieve)
@@ -70,11 +75,17 @@ class ThreadPool:
         try:
             self._asleep.pop().release()
         except IndexError:
-            if self._threads == self._size:
-                return False
-            self._threads += 1
-            # A daemon: a function that never returns must not keep the process from ending.
-            threading.Thread(target=self._work, name=f"function-{self._threads}", daemon=True).start()
+            return self._threads < self._size and self._start_thread()
+        return True
+
+    def _start_thread(self) -> bool:
+        # A daemon: a function that never returns must not keep the process from ending.
+        thread = threading.Thread(target=self._work, name=f"function-{self._threads + 1}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more to give: those that there are will get to the task
+            return False
+        self._threads += 1
         return True
 
     def _relieve(self) -> None:
@@ -99,7 +110,11 @@ class ThreadPool:
                 bell.acquire()
                 continue
             begun = perf_counter()
-            task()
+            try:
+                task()
+            except BaseException:  # tasks do not raise; if one does, its thread must still be there for the others
+                _logger.exception("the outcome of an invocation could not be told")
+            del task  # not to be kept in memory while this thread sleeps
             self._pace = perf_counter() - begun
 
     def _got_up(self, bell: threading.Lock) -> bool:

@@ -23,9 +23,15 @@ def install() -> None:
     @wraps(start)
     def start_serving(self: threading.Thread) -> None:
         invocation = current_invocation.get()
-        if invocation is not None:
-            _wrap_run(self, invocation)
-        start(self)
+        if invocation is None:
+            start(self)
+            return
+        restore = _shadow_run(self, invocation)
+        try:
+            start(self)
+        except BaseException:  # it has been started before, or the system has no thread to give
+            restore()
+            raise
 
     @wraps(submit)
     def submit_serving(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -45,8 +51,8 @@ def install() -> None:
         setattr(owner, name, wrapper)
 
 
-def _wrap_run(thread: threading.Thread, invocation: Invocation) -> None:
-    """Have the thread's ``run``, which may be a subclass's own, serve the invocation.
+def _shadow_run(thread: threading.Thread, invocation: Invocation) -> Callable[[], None]:
+    """Have the thread's ``run``, which may be a subclass's own, serve the invocation; returns what undoes it.
 
     It is shadowed on the instance until it runs. After that nothing must be left there: it would tie thread and
     invocation into a cycle, and keep the invocation's arguments in memory.
@@ -54,14 +60,18 @@ def _wrap_run(thread: threading.Thread, invocation: Invocation) -> None:
     run, attributes = thread.run, vars(thread)
     shadowed = attributes.get("run")
 
-    def run_serving() -> None:
+    def restore() -> None:
         if shadowed is None:
-            del attributes["run"]
+            attributes.pop("run", None)
         else:
             attributes["run"] = shadowed
+
+    def run_serving() -> None:
+        restore()
         _serve(invocation, run)
 
     attributes["run"] = run_serving
+    return restore
 
 
 def _serve(invocation: Invocation, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

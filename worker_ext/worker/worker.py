@@ -83,14 +83,13 @@ class Worker:
             await self._idle.wait()
 
     async def _on_loop(self, invocation: Invocation, pipeline: Pipeline, done: Done) -> None:
-        outcome = await run_async(invocation, pipeline)
-        self._tasks.pop(invocation.id, None)
-        self._ended(invocation, outcome, done)
+        self._ended(invocation, await run_async(invocation, pipeline), done)
 
     def _on_thread(self, invocation: Invocation, pipeline: Pipeline, context: ContextVars, done: Done) -> None:
         self._ended(invocation, context.run(run, invocation, pipeline, self._wait), done)
 
     def _ended(self, invocation: Invocation, outcome: Outcome, done: Done) -> None:
+        self._tasks.pop(invocation.id, None)
         try:
             done(outcome, self._logs.end(invocation))
         finally:

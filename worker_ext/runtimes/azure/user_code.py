@@ -104,6 +104,6 @@ def _hint(error: BaseException, script_root: Path) -> str | None:
     if (script_root / top).exists():
         return f"There is a folder {top!r} in the app's folder, but no module {error.name!r} in it."
     return (
-        f"Is the package that holds {top!r} in requirements.txt, and installed for the app's Python?"
+        f"Is the package that holds {top!r} in requirements.txt, and installed for the app's Python?\n"
         f"  {sys.executable} -m pip install -r requirements.txt"
     )
