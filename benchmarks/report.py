@@ -88,16 +88,25 @@ TARGETS = [
     Target("no-op / off, async, 16", 0.95, _rates(NO_OP, OFF, "async", 16)),
     Target("timer / off, async, 16", 0.8, _rates(TIMER, OFF, "async", 16)),
     Target(
-        "first answer, timer / functions-framework", 1.0, lambda r: (r.starts[TIMER], r.starts[FRAMEWORK]), at_most=True
+        "first answer, timer / functions-framework",
+        1.0,
+        lambda r: (r.starts[TIMER], r.starts[FRAMEWORK]),
+        at_most=True,
     ),
-    Target("memory, timer / functions-framework", 1.0, lambda r: (r.memories[TIMER], r.memories[FRAMEWORK]), at_most=True),
+    Target(
+        "memory, timer / functions-framework", 1.0, lambda r: (r.memories[TIMER], r.memories[FRAMEWORK]), at_most=True
+    ),
 ]
 
 
 def table(results: Results) -> str:
     """The medians, a line per load, and the ratios."""
-    lines = [f"{'subject':28} {'kind':6} {'conns':>5} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'CPU us':>7} {'failed':>6}"]
-    for (subject, kind, connections), samples in sorted(results.loads.items(), key=lambda item: (item[0][1:], item[0][0])):
+    lines = [
+        f"{'subject':28} {'kind':6} {'conns':>5} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'CPU us':>7} {'failed':>6}"
+    ]
+    for (subject, kind, connections), samples in sorted(
+        results.loads.items(), key=lambda item: (item[0][1:], item[0][0])
+    ):
         rate, p50, p99, cpu = (median(getattr(s, name) for s in samples) for name in ("rate", "p50", "p99", "cpu"))
         failed = sum(sample.failed for sample in samples)
         lines.append(

@@ -21,9 +21,11 @@ ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 NAME = "?name=Ann"
 
-TIMER = "from python_worker_extension_timer import TimerExtension\nTimerExtension.configure(append_to_http_response=True)\n"
+TIMER = (
+    "from python_worker_extension_timer import TimerExtension\nTimerExtension.configure(append_to_http_response=True)\n"
+)
 TELEMETRY = "from python_worker_extension_telemetry import OpenCensusExtension\nOpenCensusExtension.configure()\n"
-NO_OP = '''
+NO_OP = """
 class NoOp(func.AppExtensionBase):
     @classmethod
     def pre_invocation_app_level(cls, logger, context, func_args, *args, **kwargs):
@@ -32,7 +34,7 @@ class NoOp(func.AppExtensionBase):
     @classmethod
     def post_invocation_app_level(cls, logger, context, func_args, func_ret, *args, **kwargs):
         pass
-'''
+"""
 
 
 @dataclass
@@ -160,7 +162,9 @@ class Server:
             if self._process.poll() is not None:
                 break
         self.stop()
-        raise SystemExit(f"{self.subject.name} did not answer at {url}; its output is in {log}:\n{log.read_text()[-2000:]}")
+        raise SystemExit(
+            f"{self.subject.name} did not answer at {url}; its output is in {log}:\n{log.read_text()[-2000:]}"
+        )
 
 
 @contextlib.contextmanager

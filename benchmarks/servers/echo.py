@@ -1,6 +1,8 @@
-"""The limit of what two processes can do: HTTP in front, a Unix socket, and an echo that runs nothing.
+"""The limit of what two processes can do here: each request crosses a Unix socket and comes back, and nothing is run.
 
-``python -m benchmarks.servers.echo PORT``. No routes, no log, no limits; a request is its target, an answer a body.
+``python -m benchmarks.servers.echo PORT``. The same HTTP parser and the same frames as the local host's, and none of
+the rest: no routes, no functions, no hooks, no log lines, no supervision. What is left is what any host pays that
+keeps functions in a process of their own.
 """
 
 from __future__ import annotations
@@ -8,99 +10,74 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import struct
 import sys
 
-_HEAD = struct.Struct("<II")  # bytes of the text, number of the call
-_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n\r\n%b"
+from worker_ext.transports.frames import Frame, FrameConnection
+from worker_ext.transports.http1 import Exchange, HttpServer
+
+_HEADERS = [(b"content-type", b"text/plain; charset=utf-8")]
 
 
-class Messages(asyncio.Protocol):
-    """Cuts a stream into (call, text) and writes such."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self.transport: asyncio.Transport
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment]
-
-    def data_received(self, data: bytes) -> None:
-        data, at, out = self._rest + data, 0, []
-        while len(data) - at >= _HEAD.size:
-            length, call = _HEAD.unpack_from(data, at)
-            if len(data) - at - _HEAD.size < length:
-                break
-            at += _HEAD.size
-            out.append(self.message(call, data[at : at + length]))
-            at += length
-        self._rest = data[at:]
-        if any(out):
-            self.transport.write(b"".join(out))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        asyncio.get_running_loop().stop()
-
-    def message(self, call: int, text: bytes) -> bytes:
-        """Answer one message."""
-        return _HEAD.pack(len(text), call) + text
+def _reflect(connection: FrameConnection, frame: Frame) -> None:
+    """Send a frame back."""
+    connection.send(frame.kind, frame.call, frame.parts)
 
 
-class Backend(Messages):
-    """The front's end of the socket: hands answers to their clients."""
+def _stop(_connection: FrameConnection, _error: Exception | None) -> None:
+    asyncio.get_running_loop().stop()
+
+
+class Front:
+    """Answers each request with its own target, as soon as that is back from the other process."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.calls: dict[int, asyncio.Transport] = {}
-        self.number = 0
+        self._waiting: dict[int, Exchange] = {}
+        self._number = 0
+        self.connection: FrameConnection
 
-    def message(self, call: int, text: bytes) -> bytes:
-        self.calls.pop(call).write(_ANSWER % (len(text), text))
-        return b""
+    def handle(self, exchange: Exchange) -> None:
+        """Send a request across, headers and all."""
+        self._number += 1
+        self._waiting[self._number] = exchange
+        parts = [exchange.method.encode(), exchange.target, exchange.body]
+        for header in exchange.headers:
+            parts += header
+        self.connection.send(0, self._number, parts)
 
-
-class Client(asyncio.Protocol):
-    """One HTTP connection."""
-
-    def __init__(self, backend: Backend) -> None:
-        import httptools
-
-        self._backend = backend
-        self._parser = httptools.HttpRequestParser(self)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._parser.feed_data(data)
-
-    def on_url(self, url: bytes) -> None:
-        self._url = url
-
-    def on_message_complete(self) -> None:
-        backend = self._backend
-        backend.number += 1
-        backend.calls[backend.number] = self._transport  # type: ignore[assignment]
-        backend.transport.write(_HEAD.pack(len(self._url), backend.number) + self._url)
+    def answer(self, _connection: FrameConnection, frame: Frame) -> None:
+        """Answer the request whose frame has come back."""
+        self._waiting.pop(frame.call).respond(200, _HEADERS, frame.parts[1])
 
 
 def main(port: int) -> None:
     """Fork the echo, and serve in front of it."""
-    front, back = socket.socketpair()
+    near, far = socket.socketpair()
     if os.fork() == 0:
-        front.close()
-        loop = asyncio.new_event_loop()
-        loop.run_until_complete(loop.create_connection(Messages, sock=back))
-        loop.run_forever()
+        near.close()
+        asyncio.run(_echo(far))
         os._exit(0)
-    back.close()
+    far.close()
     import uvloop
 
-    loop = uvloop.new_event_loop()
-    asyncio.set_event_loop(loop)
-    _, backend = loop.run_until_complete(loop.create_connection(Backend, sock=front))
-    loop.run_until_complete(loop.create_server(lambda: Client(backend), "127.0.0.1", port))
-    loop.run_forever()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(near, port))
+
+
+async def _echo(end: socket.socket) -> None:
+    ended = asyncio.Event()
+    await asyncio.get_running_loop().create_connection(
+        lambda: FrameConnection(_reflect, lambda *_: ended.set()), sock=end
+    )
+    await ended.wait()
+
+
+async def _serve(end: socket.socket, port: int) -> None:
+    front = Front()
+    _, front.connection = await asyncio.get_running_loop().create_connection(
+        lambda: FrameConnection(front.answer, _stop), sock=end
+    )
+    await HttpServer(front.handle).start("127.0.0.1", port)
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

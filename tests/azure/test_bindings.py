@@ -12,7 +12,7 @@ from support.worker_driving import DrivenWorker, Failure, Result, driven_worker
 
 from worker_ext.runtimes.azure.trigger_payload import Retry, encode_trigger
 
-APP = '''
+APP = """
 import azure.functions as func
 import datetime, functools, json, threading, typing
 
@@ -105,7 +105,7 @@ async def ContextOf(req: func.HttpRequest, context: func.Context):
 @app.function_name("ContextBinding")
 @app.generic_trigger(arg_name="context", type="kustoTrigger")
 def context_binding(context): print(json.dumps(context))
-'''
+"""
 
 
 @pytest.fixture(scope="module")

@@ -228,4 +228,4 @@ def test_a_key_that_stands_twice_is_warned_of(tmp_path: Path) -> None:
     with driven_worker(write_app(tmp_path, {"F/function.json": declared, "F/__init__.py": MAIN})) as worker:
         assert list(worker.functions) == ["F"]
         [(_, line)] = worker.logs
-        assert "function.json:2: the key \"disabled\" stands here again" in line.message
+        assert 'function.json:2: the key "disabled" stands here again' in line.message

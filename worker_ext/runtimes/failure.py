@@ -12,9 +12,7 @@ _HIDDEN = (str(Path(__file__).resolve().parents[1]) + os.sep, "<frozen importlib
 
 def describe(error: BaseException) -> list[bytes]:
     """Type, message and traceback of what an invocation raised."""
-    return [
-        part.encode(errors="replace") for part in (type(error).__name__, message_of(error), user_traceback(error))
-    ]
+    return [part.encode(errors="replace") for part in (type(error).__name__, message_of(error), user_traceback(error))]
 
 
 def message_of(error: BaseException) -> str:
