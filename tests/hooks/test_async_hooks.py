@@ -132,7 +132,7 @@ def test_their_lines_belong_to_the_invocation(worker, kind, trace):
 
 
 @kinds
-def test_an_app_that_cancels_all_other_tasks_fails_the_hook_only(worker, trace, kind):
+def test_a_hook_that_cancels_its_own_task(worker, trace, kind):
     """Around a sync function an async hook is a task of its own; cancelled, it is a hook that has failed."""
 
     class Waiting(AppExtensionBase):
@@ -146,6 +146,25 @@ def test_an_app_that_cancels_all_other_tasks_fails_the_hook_only(worker, trace, 
         assert (answer.value, len(answer.lines)) == ("answer to req", 1)
     else:  # there it is the invocation's own task
         assert isinstance(answer.error, asyncio.CancelledError)
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+def test_an_async_hook_that_is_cancelled_before_it_began_is_one_that_failed(worker, async_extension, trace):
+    async_extension("Async")
+    function = worker.load(trace.function("sync"))
+
+    async def call():
+        before = asyncio.all_tasks()
+        answered = worker.start(function)
+        while not (others := asyncio.all_tasks() - before):
+            await asyncio.sleep(0)
+        others.pop().cancel()
+        return await answered
+
+    answer = worker.run(call())
+    assert answer.value == "answer to req"
+    assert "pre_invocation_app_level failed: CancelledError()" in answer.messages[0]
+    assert trace.names == ["function", "Async.post begins", "Async.post"]
 
 
 class TestLoadHooks:

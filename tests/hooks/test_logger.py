@@ -117,6 +117,23 @@ def test_an_app_that_has_loggers_of_its_own_class_keeps_them(monkeypatch):
     assert hook_logger("root") is logging.root
 
 
+@pytest.mark.parametrize("stacklevel", [None, 1, 2])
+def test_other_handlers_are_told_the_same_place(stacklevel):
+    details = {} if stacklevel is None else {"stacklevel": stacklevel}
+    handler = logging.NullHandler()
+    places = []
+    handler.handle = lambda record: places.append((record.pathname, record.funcName, record.lineno))
+
+    def write(logger):
+        logger.info("text", **details)
+
+    with sole_handler(handler):
+        for get_logger in (logging.getLogger, hook_logger):
+            write(get_logger(NAME))
+    assert places[0] == places[1]
+    assert places[0][1] == ("write" if stacklevel != 2 else "test_other_handlers_are_told_the_same_place")
+
+
 def test_a_mistake_is_told_with_its_place():
     logger, collector, lines = hook_logger(NAME), LogCollector(None, None), []
     collector.add = lines.append

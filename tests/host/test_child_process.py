@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -86,10 +87,13 @@ def test_its_end_is_noticed_although_its_output_is_held_open() -> None:
     """By what has left its group, and so outlives it."""
     source = """if True:
         import subprocess, sys
-        subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(5)'], start_new_session=True)
-        print('done', flush=True)
+        child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)'], start_new_session=True)
+        print(child.pid, flush=True)
     """
-    assert run(source) == (0, ["done"])
+    status, [pid] = run(source)
+    assert status == 0
+    assert not _has_ended(int(pid))
+    os.kill(int(pid), signal.SIGKILL)
 
 
 def test_a_program_that_is_not_there_is_an_os_error() -> None:

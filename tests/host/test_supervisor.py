@@ -411,7 +411,7 @@ async def test_a_worker_that_does_not_end_when_it_is_told_to_is_ended(script: Sc
 @pytest.mark.parametrize("moment", [0.0, 0.01, 0.05, 0.1])
 @in_loop
 async def test_stopping_while_a_worker_starts_leaves_no_process(script: Script, moment: float) -> None:
-    running = Bench(script(WELL_BEHAVED), QUICK)
+    running = Bench(script(WELL_BEHAVED), Policy(stop_grace=1000, exit_grace=1000))
     await running.supervisor.start()
     await asyncio.sleep(moment)
     started = list(running.supervisor._workers)
@@ -434,6 +434,40 @@ async def test_calls_that_do_not_end_are_cut_off_when_the_host_stops(script: Scr
         await asyncio.wait_for(it.supervisor.close(), 5)
         assert isinstance(await call, WorkerLost)
         assert "1 running invocations did not finish in time" in it.console
+
+
+@in_loop
+async def test_a_worker_that_cannot_be_interrupted_is_replaced_and_ended_at_once(script: Script) -> None:
+    source = """
+    host.introduce()
+    host.send(Kind.READY, 0, APP)
+    if os.environ["START"] == "1":
+        time.sleep(1000)
+    host.serve()
+    """
+    policy = Policy(function_timeout=0.1, cancel_grace=0.1, exit_grace=1000)
+    async with bench(script(source), policy) as it:
+        await it.until(lambda: it.loaded)
+        [stuck] = it.supervisor._workers
+        outcome = await it.call()
+        assert str(outcome) == "hello did not finish within the functionTimeout of 0.1 s"
+        await it.shown(f"hello cannot be interrupted; worker process {stuck.pid} is being replaced")
+        await it.shown(f"Worker process {stuck.pid} was ended by SIGKILL")
+        assert pid(await it.call()) != stuck.pid
+
+
+@in_loop
+async def test_a_mistake_in_the_delivery_of_an_answer_costs_no_other_call(script: Script) -> None:
+    source = "host.introduce()\nhost.send(Kind.READY, 0, APP)\nnext(host.frames())\nsys.exit(1)\n"
+    async with bench(script(source)) as it:
+
+        def fail(call: Call, outcome: object) -> None:
+            raise AssertionError("a mistake")
+
+        it.supervisor.submit(Call("hello", "id", [], fail))
+        other = it.submit()
+        assert isinstance(await asyncio.wait_for(other, 5), WorkerLost)
+        await it.shown("ended with exit status 1; a new one starts")
 
 
 @in_loop

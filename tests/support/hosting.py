@@ -146,13 +146,7 @@ class RunningHost:
 
     def processes(self) -> list[int]:
         """The process ids of everything that the host has started and that runs now (Linux)."""
-        return [
-            int(entry.name)
-            for entry in Path("/proc").iterdir()
-            if entry.name.isdecimal()
-            and int(entry.name) != self.process.pid
-            and self.mark.encode() in _read(int(entry.name), "environ")
-        ]
+        return [pid for pid in _processes(self.mark) if pid != self.process.pid]
 
     def wait_for_nothing_left(self) -> None:
         """Wait until everything that the host has started has ended."""
@@ -241,17 +235,21 @@ def host_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def start_fails(folder: Path, *options: str, port: int = 0, environ: Mapping[str, str] | None = None) -> str:
-    """Start a host that cannot start, and return what it writes to its standard error."""
-    done = subprocess.run(
-        start_command(folder, *options, port=port),
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        encoding="utf-8",
-        env=host_environ(environ),
-        timeout=DEADLINE,
-    )
-    assert done.returncode == 1, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
+    """Start a host that cannot start; nothing is left of it. Gives what it writes to its standard error."""
+    mark = uuid.uuid4().hex
+    with tempfile.TemporaryDirectory(prefix="wx") as temporary:
+        done = subprocess.run(
+            start_command(folder, *options, port=port),
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            env=host_environ({_MARK: mark, "TMPDIR": temporary, **(environ or {})}),
+            timeout=DEADLINE,
+        )
+        assert done.returncode == 1, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert os.listdir(temporary) == []
+        assert _processes(mark) == []
     return done.stderr
 
 
@@ -302,6 +300,11 @@ def running_host(
         assert process.stdout is not None
         process.stdout.close()
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _processes(mark: str) -> list[int]:
+    pids = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+    return [pid for pid in pids if mark.encode() in _read(pid, "environ")]
 
 
 def _read(pid: int, name: str) -> bytes:

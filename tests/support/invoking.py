@@ -207,11 +207,11 @@ def captured(worker: LocalWorker, environ: Mapping[str, str] | None = None) -> I
 
 
 @contextlib.contextmanager
-def sole_handler(logs: LogCollector) -> Iterator[None]:
-    """Make a collector the only handler there is, as in a worker process."""
+def sole_handler(handler: logging.Handler) -> Iterator[None]:
+    """Make a handler the only one there is, as the collector is in a worker process."""
     root = logging.root
     handlers, level = root.handlers, root.level
-    root.handlers = [logs]
+    root.handlers = [handler]
     root.setLevel(logging.INFO)
     try:
         yield

@@ -259,6 +259,30 @@ class TestConnection:
 
         run(main())
 
+    def test_what_is_left_of_a_frame_goes_before_all_that_comes_later(self, run):
+        async def main():
+            one, loop = End(), asyncio.get_running_loop()
+            near, far = socket.socketpair()
+            await loop.create_connection(lambda: one.connection, sock=near)
+
+            def send_elsewhere(kind, part):
+                thread = threading.Thread(target=one.connection.send, args=(kind, 0, [part]))
+                thread.start()
+                thread.join()  # while the loop is held up
+
+            send_elsewhere(1, bytes(3_000_000))  # more than fits
+            decoder, received = Decoder(), []
+            received += decoder.feed(far.recv(100_000))  # now there is room
+            send_elsewhere(2, b"x")
+            one.connection.send(3, 0, [b"y"])
+            far.setblocking(False)
+            while len(received) < 3:
+                received += decoder.feed(await loop.sock_recv(far, 1_000_000))
+            assert [frame.kind for frame in received] == [1, 2, 3]
+            far.close()
+
+        run(main())
+
     def test_everything_that_was_sent_arrives_before_the_end(self, run):
         body = bytes(3_000_000)
 

@@ -8,12 +8,13 @@ import logging.config
 import sys
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.invoking import DEADLINE, captured
 
 from worker_ext.invocation import MOST_LINES, LogRecord
-from worker_ext.worker import logs
+from worker_ext.worker import logs, propagation
 from worker_ext.worker.logs import LINES_AT_ONCE, LONGEST_LINE, LogCollector
 
 kinds = pytest.mark.parametrize("kind", ["sync", "async"])
@@ -128,8 +129,12 @@ class TestOwner:
         answer = worker.invoke(worker.load(main), 7)
         assert sorted(answer.messages) == ["callback of 7", "task of 7"]
 
-    def test_a_thread_may_claim_to_serve_an_invocation(self, worker):
-        """The SDK's own way, for threads that serve one invocation after another."""
+    @pytest.mark.parametrize("started", ["before", "in the first"])
+    def test_a_thread_may_claim_to_serve_an_invocation(self, worker, monkeypatch, started):
+        """The SDK's own way, for a thread that serves one invocation after another; one of them may have started it."""
+        for owner, name in ((threading.Thread, "start"), (ThreadPoolExecutor, "submit")):
+            monkeypatch.setattr(owner, name, getattr(owner, name))
+        propagation.install()
         jobs, done = [], threading.Semaphore(0)
         wake = threading.Semaphore(0)
 
@@ -142,12 +147,15 @@ class TestOwner:
                 done.release()
 
         def main(req, context):
+            if not thread.is_alive():
+                thread.start()
             jobs.append(context)
             wake.release()
             assert done.acquire(timeout=DEADLINE)
 
         thread = threading.Thread(target=serve)
-        thread.start()
+        if started == "before":
+            thread.start()
         function = worker.load(main)
         assert [worker.invoke(function).messages for _ in range(2)] == [["for 1"], ["for 2"]]
         thread.join()
@@ -160,6 +168,21 @@ class TestOwner:
         function = worker.load(main)
         for claim in ("1", "nobody", "1"):
             assert worker.invoke(function, claim).messages == ["mine"]
+
+    def test_a_claim_of_one_coroutine_does_not_bind_the_next(self, worker):
+        """They share the loop's thread, and with it what is local to that thread."""
+
+        async def main(req, context):
+            context.thread_local_storage.invocation_id = context.invocation_id
+            await asyncio.sleep(0)
+            logging.info("of %s", req)
+
+        function = worker.load(main)
+
+        async def call_both():
+            return await asyncio.gather(worker.start(function, 1), worker.start(function, 2))
+
+        assert [answer.messages for answer in worker.run(call_both())] == [["of 1"], ["of 2"]]
 
     def test_a_logger_of_the_app_is_told_apart_by_its_name(self, worker):
         answer = worker.invoke(worker.load(lambda req, context: logging.getLogger("a.b").error("no")))

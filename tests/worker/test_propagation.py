@@ -129,7 +129,8 @@ def test_lines_belong_to_the_invocation(worker, way):
 
     function = worker.load(main_async if asyncio.iscoroutinefunction(way) else main)
     for number in (1, 2):
-        assert worker.invoke(function, number).messages == [f"line of {number}"]
+        answer = worker.invoke(function, number)
+        assert (answer.messages, answer.error) == ([f"line of {number}"], None)
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if not asyncio.iscoroutinefunction(way)])

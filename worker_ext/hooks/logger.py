@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import Any
 
 from ..invocation import LogRecord
@@ -44,12 +43,12 @@ class _HookLogger(logging.Logger):
 
     def _log(self, level: int, msg: object, args: Any, *rest: Any, **details: Any) -> None:
         handler = None if rest or details else self._sole_handler(level)
-        if handler is None or (args and isinstance(args[0], Mapping)):
+        if handler is None:
             super()._log(level, msg, args, *rest, **{**details, "stacklevel": details.get("stacklevel", 1) + 1})
             return
         try:
             text = str(msg) % args if args else str(msg)
-        except Exception:  # a mistake in the hook's call, which the usual way reports
+        except Exception:  # a mapping as the only argument, or a mistake, which the usual way reports
             super()._log(level, msg, args, stacklevel=2)
         else:
             handler.add(LogRecord(level, self.name, text))

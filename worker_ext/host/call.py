@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..errors import InvocationError
 from ..invocation import LogRecord
 from ..runtimes.protocol import COUNT, RESULT_HEAD, unpack_lines
+
+_logger = logging.getLogger(__name__)
 
 
 class Result(NamedTuple):
@@ -74,7 +77,10 @@ class Call:
         done, self._done = self._done, None
         if done is not None:
             self.payload = []
-            done(self, outcome)
+            try:
+                done(self, outcome)
+            except Exception:  # of ours: it must cost no other call its answer
+                _logger.exception("The answer of %s cannot be delivered", self.function)
 
 
 def unpack_result(parts: Sequence[bytes]) -> tuple[Result, list[LogRecord]]:

@@ -37,8 +37,9 @@ class ThreadPool:
     """Daemon threads that share one queue, started and woken as they are needed.
 
     Two threads are kept busy before a third is woken: a short function is over before another thread could even take
-    the interpreter's lock, and sixteen threads that hand that lock around run half as many of them as two do. A task
-    that has waited for :data:`PATIENCE` gets a thread of its own, and so does every task while tasks are slow.
+    the interpreter's lock, and sixteen threads that hand that lock around run half as many of them as two do. Every
+    :data:`PATIENCE` the tasks that wait are held against those that have ended meanwhile: as many as will not have had
+    their turn by the next time get threads of their own. While tasks are slow, every task does so at once.
 
     A task tells its result by itself, on its own thread: waking the event loop for that would cost more than a short
     function does.
@@ -54,7 +55,9 @@ class ThreadPool:
         self._queue: deque[Callable[[], None]] = deque()
         self._asleep: deque[threading.Lock] = deque()  # the lock that each sleeping thread waits for
         self._pace = 0.0  # seconds that the last task took
-        self._relieving = False
+        self._ended = 0  # tasks, or a few less: threads count without a lock
+        self._ended_before = 0  # at the last look
+        self._looking = False
 
     def submit(self, task: Callable[[], None]) -> None:
         """Run ``task`` on a pool thread.
@@ -66,9 +69,8 @@ class ThreadPool:
             if not self._wake() and not self._threads:
                 self._queue.pop()
                 raise RuntimeError("the system has no thread to run the function on")
-        elif not self._relieving:
-            self._relieving = True
-            self._loop.call_later(PATIENCE, self._relieve)
+        elif not self._looking:
+            self._look_later()
 
     def _wake(self) -> bool:
         """Have one more thread look at the queue, if there is one to be had."""
@@ -88,13 +90,18 @@ class ThreadPool:
         self._threads += 1
         return True
 
-    def _relieve(self) -> None:
-        """Give the tasks that are still waiting a thread each: what runs before them is not short."""
-        self._relieving = False
+    def _look_later(self) -> None:
+        self._looking = True
+        self._ended_before = self._ended
+        self._loop.call_later(PATIENCE, self._look)
+
+    def _look(self) -> None:
+        """Wake threads for the tasks that would wait too long: what runs before them is not short."""
+        self._looking = False
         waiting = len(self._queue)
-        if waiting and all(self._wake() for _ in range(waiting)):
-            self._relieving = True
-            self._loop.call_later(PATIENCE, self._relieve)
+        stuck = waiting - (self._ended - self._ended_before)
+        if waiting and all(self._wake() for _ in range(stuck)):
+            self._look_later()
 
     def _work(self) -> None:
         queue, asleep = self._queue, self._asleep
@@ -116,6 +123,7 @@ class ThreadPool:
                 _logger.exception("the outcome of an invocation could not be told")
             del task  # not to be kept in memory while this thread sleeps
             self._pace = perf_counter() - begun
+            self._ended += 1
 
     def _got_up(self, bell: threading.Lock) -> bool:
         """Wake up by oneself, unless somebody has just rung the bell."""
