@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.hosting import RunningHost, free_port, running_host, steady_requests, wait_until, write_app
+from support.hosting import RunningHost, free_port, running_host, write_app
 
 APP = """
 import json, os, sys, time
@@ -183,12 +184,18 @@ def test_a_debugger_has_one_worker_at_a_time(tmp_path: Path) -> None:
     debugger = tmp_path / "debugger.py"
     debugger.write_text(DEBUGGER)
     environ = {"languageWorkers__python__arguments": f"{debugger} {free_port()}"}
-    with running_host(folder, environ=environ) as host, steady_requests(host, "/api/python") as outcomes:
-        for edit in range(2):
-            answers = outcomes.total()
-            wait_until(lambda: outcomes.total() > answers, "another answer")
-            (folder / "function_app.py").write_text(APP + f"\n# edit {edit}\n")
-            host.wait_for("Worker process started and initialized", count=2 + edit)
-    assert {outcome[0] for outcome in outcomes} == {200}, outcomes
-    assert "ended with exit status" not in host.console
-    assert "Address already in use" not in host.console
+    with running_host(folder, environ=environ) as host:
+        [first] = host.worker_pids()
+        running = host.begin("/api/until/go")
+        host.wait_for("Executing 'Functions.until'")
+        (folder / "function_app.py").write_text(APP + "\n# edited\n")
+        host.wait_for("signaling restart")
+        waiting = host.begin("/api/python")
+        host.wait_for("Executing 'Functions.python'")
+        for _ in range(20):  # longer than a second worker would need to find that the port is taken
+            assert host.worker_pids() == [first]
+            time.sleep(0.01)
+        (folder / "go").touch()
+        assert (running.answer().status, waiting.answer().status) == (200, 200)
+        assert host.worker_pids() != [first]
+        assert "ended with exit status" not in host.console
