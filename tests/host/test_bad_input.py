@@ -273,14 +273,6 @@ class TestAMistakeInOneFunction:
         mixed.wait_for("cannot be formatted", since=seen)
 
 
-def test_a_setting_that_no_environment_can_hold(tmp_path: Path) -> None:
-    write_app(tmp_path, {"function_app.py": GOOD, "local.settings.json": r'{"Values": {"A": "\ud800"}}'})
-    with running_host(tmp_path, ready="cannot be started; a new one starts") as host:
-        host.wait_for("cannot be run: .*surrogates not allowed")
-        (tmp_path / "local.settings.json").unlink()
-        host.wait_for("Functions:")
-
-
 V1 = '{"scriptFile": "main.py", "bindings": [%s{"type": "http", "direction": "out", "name": "$return"}]}'
 TRIGGER = '{"type": "httpTrigger", "direction": "in", "name": "req"%s},'
 

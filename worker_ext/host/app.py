@@ -115,6 +115,8 @@ class Host:
         )
         for problem in hosted.problems:
             self._console.error(problem)
+        for difference in hosted.router.differences():
+            self._console.warning(difference)
         assert self._front is not None
         self._front.serve(hosted)
         if self._port is not None:

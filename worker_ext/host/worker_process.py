@@ -146,9 +146,8 @@ class WorkerProcess:
         environ = {**command.environ, SECRET_VARIABLE: self._secret}
         try:
             await self._process.start(words, cwd=command.script_root, environ=environ)
-        except (OSError, ValueError) as error:
-            reason = f"{error.strerror or error}\n  {_NO_PYTHON}" if isinstance(error, OSError) else str(error)
-            self._listener.worker_printed(f"{command.python} cannot be run: {reason}")
+        except OSError as error:
+            self._listener.worker_printed(f"{command.python} cannot be run: {error.strerror or error}\n  {_NO_PYTHON}")
             self._end("cannot be started")
             return
         if self.stopping:  # meanwhile
