@@ -49,8 +49,8 @@ def load(url: str, pid: int, connections: int, seconds: float) -> Sample:
     failed += sum(int(number) for number in re.findall(r"(?:connect|read|write|timeout) (\d+)", text))
     return Sample(
         rate=float(_find(r"Requests/sec:\s+([\d.]+)", text)),
-        p50=_milliseconds(_find(r"50%\s+(\S+)", text)),
-        p99=_milliseconds(_find(r"99%\s+(\S+)", text)),
+        p50=_milliseconds(_find(r"\n +50%\s+(\S+)", text)),
+        p99=_milliseconds(_find(r"\n +99%\s+(\S+)", text)),
         cpu=used / max(requests, 1) * 1e6,
         failed=failed,
     )

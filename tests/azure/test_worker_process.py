@@ -54,6 +54,15 @@ def Raises(req):
     def inner(): raise Unspeakable
     inner()
 
+class ExitsWhenEncoded(func.HttpResponse):
+    def get_body(self): sys.exit(8)
+
+@app.route("x")
+def ExitsLate(req): return ExitsWhenEncoded()
+
+@app.route("x")
+def Talkative(req): raise ValueError("x" * 300_000_000)
+
 @app.route("x")
 def Surrogate(req): raise KeyError("\\ud800")
 
@@ -142,6 +151,17 @@ def test_a_failure_has_the_users_part_of_the_traceback(harm: DrivenWorker) -> No
 
 def test_a_failure_may_contain_what_cannot_be_encoded(harm: DrivenWorker) -> None:
     assert harm.fail("Surrogate").message == r"'\ud800'"
+
+
+def test_an_answer_that_exits_when_it_is_encoded_fails(harm: DrivenWorker) -> None:
+    failure = harm.fail("ExitsLate")
+    assert (failure.kind, failure.message) == ("SystemExit", "exit status 8")
+
+
+def test_a_message_that_no_frame_could_hold_is_cut(harm: DrivenWorker) -> None:
+    failure = harm.fail("Talkative")
+    assert failure.kind == "ValueError"
+    assert 0 < len(failure.message) < 10_000_000
 
 
 @pytest.mark.parametrize(("how", "told"), [("exit", "SystemExit(7)"), ("interrupt", "KeyboardInterrupt()")])

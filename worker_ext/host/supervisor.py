@@ -254,7 +254,8 @@ class Supervisor:
 
     def _introduce(self, connection: FrameConnection, frame: Frame) -> None:
         """Handle the first frame of a connection: it must prove which worker it is."""
-        if frame.kind != Kind.HELLO or not any(worker.accept(connection, frame.parts[0]) for worker in self._workers):
+        secret = frame.parts[0] if frame.kind == Kind.HELLO and frame.parts else b""
+        if not secret or not any(worker.accept(connection, secret) for worker in self._workers):
             raise ProtocolError("a connection did not prove that it is a worker's")
 
     def _disconnected(self, connection: FrameConnection, error: Exception | None) -> None:

@@ -10,9 +10,14 @@ from pathlib import Path
 _HIDDEN = (str(Path(__file__).resolve().parents[1]) + os.sep, "<frozen importlib", str(importlib.__file__))
 
 
+LONGEST_TEXT = 1024 * 1024
+"""The most characters of a message or a traceback that are told; the rest is cut off."""
+
+
 def describe(error: BaseException) -> list[bytes]:
     """Type, message and traceback of what an invocation raised."""
-    return [part.encode(errors="replace") for part in (type(error).__name__, message_of(error), user_traceback(error))]
+    texts = (type(error).__name__, message_of(error), user_traceback(error))
+    return [text[:LONGEST_TEXT].encode(errors="replace") for text in texts]
 
 
 def message_of(error: BaseException) -> str:
@@ -21,7 +26,7 @@ def message_of(error: BaseException) -> str:
         return f"exit status {error.code!r}"
     try:
         return str(error)
-    except Exception:
+    except BaseException:
         return "(its message cannot be read)"
 
 

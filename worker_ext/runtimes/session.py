@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import sys
 from functools import partial
@@ -67,6 +68,8 @@ class Session:
             self._finish(connection, Kind.BROKEN, [pack_json(pack_error(error))])
         else:
             self.logs.flush_all()
+            # What has been imported is there to stay: the collector need not look at it again and again.
+            gc.freeze()
             connection.send(Kind.READY, 0, [pack_json(description)])
         await self._ended.wait()
 
@@ -139,7 +142,7 @@ class Session:
             packed = pack_lines(lines)
             head = RESULT_HEAD.pack(len(packed) // 3, len(answer.outputs) // 3, answer.status)
             connection.send(Kind.RESULT, call, [head, *packed, *answer.outputs, *answer.parts])
-        except Exception as error:  # what the function returned cannot be sent
+        except BaseException as error:  # what the function returned cannot be sent
             self._fail(connection, call, error, lines)
 
     def _fail(self, connection: FrameConnection, call: int, error: BaseException, lines: list[LogRecord]) -> None:
