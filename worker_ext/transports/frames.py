@@ -127,8 +127,8 @@ class FrameConnection(asyncio.Protocol):
     """One end of a connection that carries frames. Any thread may send.
 
     A frame is written at once by the thread that sends it: a short function would take longer to wake the event loop
-    than to run. Frames that follow in the same turn of the loop, or while received ones are being handled, leave
-    together at its end: each write costs as much as a short function. Nothing waits for the turn after.
+    than to run. Frames that are sent while received ones are being handled leave together when the last of them has
+    been handled; nothing ever waits for another loop turn.
 
     :param on_frame: called with the connection and each frame; may be replaced while the connection lives.
     :param on_lost: called once when the connection has ended, with the error if there was one.
@@ -158,15 +158,16 @@ class FrameConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Decode and hand over what arrived (called by asyncio)."""
-        if self._batch is None:
-            self._batch = []
+        batch = self._batch = []
         try:
             for frame in self._decoder.feed(data):
                 self.on_frame(self, frame)
         except ProtocolError as error:
             self._fail(error)
         finally:
-            self._end_batch()
+            self._batch = None
+            if batch:
+                self._write(b"".join(batch) if len(batch) > 1 else batch[0])
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner that the other side has gone (called by asyncio)."""
@@ -186,20 +187,15 @@ class FrameConnection(asyncio.Protocol):
             self._batch.append(data)
         else:
             self._write(data)
-            self._batch = []
-            self._loop.call_soon(self._end_batch)
 
     def close(self) -> None:
         """Close after everything that was sent has left."""
-        self._end_batch()
+        if self._batch:  # a received frame is being handled: what was sent meanwhile is still here
+            self._write(b"".join(self._batch))
+            self._batch.clear()
         self._flush()
         if self._transport is not None:
             self._transport.close()
-
-    def _end_batch(self) -> None:
-        batch, self._batch = self._batch, None
-        if batch:
-            self._write(b"".join(batch) if len(batch) > 1 else batch[0])
 
     def _write(self, data: bytes) -> None:
         """Write on the loop's thread."""
