@@ -128,7 +128,8 @@ class FrameConnection(asyncio.Protocol):
 
     A frame is written at once by the thread that sends it: a short function would take longer to wake the event loop
     than to run. Frames that are sent while received ones are being handled leave together when the last of them has
-    been handled; nothing ever waits for another loop turn.
+    been handled. Nothing ever waits for the end of a loop turn: holding frames back that long was measured to save no
+    processor time and to cost a fifth of the rate, because both sides then wait for each other.
 
     :param on_frame: called with the connection and each frame; may be replaced while the connection lives.
     :param on_lost: called once when the connection has ended, with the error if there was one.
