@@ -7,7 +7,6 @@ import hmac
 import secrets
 import signal
 import struct
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -276,17 +275,3 @@ def _describe(status: int) -> str:
         except ValueError:
             return f"was ended by signal {-status}"
     return f"ended with exit status {status}"
-
-
-def default_python(environ: Mapping[str, str], script_root: Path) -> str:
-    """The interpreter that runs an app: a setting's, the active virtual environment's, the app's own, or ours."""
-    named = environ.get("languageWorkers__python__defaultExecutablePath")
-    if named:
-        return named
-    folders = [environ.get("VIRTUAL_ENV"), str(script_root / ".venv")]
-    for folder in folders:
-        for candidate in ("bin/python", "Scripts/python.exe") if folder else ():
-            path = Path(str(folder)) / candidate
-            if path.is_file():
-                return str(path)
-    return sys.executable
