@@ -16,11 +16,14 @@ from .. import __version__
 from ..errors import ConfigurationError, IndexingError, WorkerExtError
 from .app_settings import AppSettings, HostOptions, read_settings
 from .console import Console
+from .invoker import Invoker
 from .supervisor import Policy, Supervisor
 from .worker_process import WorkerCommand
 
 if TYPE_CHECKING:
+    from ..invocation import LogRecord
     from ..transports.http1 import HttpServer
+    from .call import Call
     from .functions import HostedApp
     from .http_front import HttpFront
 
@@ -42,6 +45,7 @@ class Host:
         self._console = console
         self._settings = read_settings(options)
         self._supervisor = Supervisor(self._command, self._policy(self._settings), console, self)
+        self._invoker = Invoker(self._supervisor, console)
         self._front: HttpFront | None = None
         self._port: int | None = None  # once it is listened on
         self._is_broken = False  # whether the app as it is in its folder cannot be loaded
@@ -63,7 +67,7 @@ class Host:
             from ..transports.http1 import HttpServer
             from .http_front import HttpFront, error_page
 
-            self._front = front = HttpFront(self._supervisor, self._console, self._settings)
+            self._front = front = HttpFront(self._invoker, self._console, self._settings)
             server = HttpServer(front.handle, error_body=error_page)
             tasks.append(asyncio.create_task(self._watch()))
             self._port = await self._listen(server)
@@ -134,6 +138,10 @@ class Host:
         self._console.error("No functions are being served. The host waits for an edit, or for an installed package.")
         assert self._front is not None
         self._front.refuse(str(error))
+
+    def call_logged(self, call: Call, records: list[LogRecord]) -> None:
+        """Pass on what an invocation has logged."""
+        self._invoker.logged(call, records)
 
     # What people are told
 

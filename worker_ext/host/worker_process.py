@@ -75,8 +75,8 @@ class WorkerListener(Protocol):
     def worker_ended(self, worker: WorkerProcess, reason: str) -> None:
         """It has ended, or cannot be started; its calls have been answered with :class:`WorkerLost`."""
 
-    def worker_logged(self, function: str, records: list[LogRecord]) -> None:
-        """It sent log lines of an invocation of ``function``, or of none (an empty name)."""
+    def worker_logged(self, call: Call | None, records: list[LogRecord]) -> None:
+        """It sent log lines of an invocation, or of none."""
 
     def worker_printed(self, text: str) -> None:
         """It wrote a line past its log, as C libraries and crashing interpreters do."""
@@ -231,13 +231,13 @@ class WorkerProcess:
             outcome, records = message
             call = self.calls.pop(number, None)
             if records:
-                self._listener.worker_logged(call.function if call else "", records)
+                self._listener.worker_logged(call, records)
             if call is not None:
                 call.answer(outcome)
         elif kind == Kind.LOG:
             identifier, records = message
-            function = next((call.function for call in self.calls.values() if call.invocation_id == identifier), "")
-            self._listener.worker_logged(function, records)
+            owner = next((call for call in self.calls.values() if call.invocation_id == identifier), None)
+            self._listener.worker_logged(owner, records)
         elif self._loaded:
             raise ProtocolError(f"a message of the kind {kind} came twice")
         else:
