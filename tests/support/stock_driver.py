@@ -7,11 +7,12 @@ the functions' metadata, loading, then invocations. What comes of them is printe
 from __future__ import annotations
 
 import asyncio
-import importlib
+import importlib.util
 import json
 import logging
 import os
 import sys
+from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -21,19 +22,23 @@ Job = dict[str, Any]
 DIRECTIONS = {"in": 0, "out": 1, "inout": 2}
 
 
+serving: ContextVar[str | None] = ContextVar("serving", default=None)
+"""The id of the invocation that a task is for; the worker notes it on the task."""
+
+
 class Lines(logging.Handler):
     """Keeps what is logged, with the id of the invocation that the worker would count it to."""
 
     def __init__(self, runtime: ModuleType) -> None:
         super().__init__()
-        self._serving = runtime.invocation_id_cv
+        self._on_thread = runtime.invocation_id_cv
         self.lines: list[dict[str, Any]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         if record.exc_info:
             text += "\n" + logging.Formatter().formatException(record.exc_info)
-        line = {"logger": record.name, "level": record.levelname, "text": text, "invocation": self._serving.get()}
+        line = {"logger": record.name, "level": record.levelname, "text": text, "invocation": serving.get() or self._on_thread.get()}
         self.lines.append(line)
 
 
@@ -110,6 +115,7 @@ class Driver:
             for name, data in call.get("inputs", {}).items()
         ]
         trace = self._protos.RpcTraceContext(trace_parent=call.get("trace_parent", ""))
+        serving.set(invocation_id)
         request = self._protos.InvocationRequest(
             invocation_id=invocation_id,
             function_id=self._ids[call["function"]],
@@ -150,6 +156,16 @@ def _failure(answer: Any) -> dict[str, str] | None:
     return {"message": answer.result.exception.message, "traceback": answer.result.exception.stack_trace}
 
 
+def _load_protos(file: str) -> ModuleType:
+    """The message types. Their module lies in ``worker_ext``, which the app is to be the first to import."""
+    spec = importlib.util.spec_from_file_location("protos", file)
+    assert spec is not None
+    assert spec.loader is not None
+    protos = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(protos)
+    return protos
+
+
 def main(folder: Path) -> None:
     """Run the app in ``folder`` as the job on standard input says."""
     job: Job = json.load(sys.stdin)
@@ -160,8 +176,7 @@ def main(folder: Path) -> None:
     handler = Lines(runtime)
     logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(logging.INFO)
-    protos = importlib.import_module(job["protos"])
-    outcome = asyncio.run(Driver(runtime, protos, folder).run(job))
+    outcome = asyncio.run(Driver(runtime, _load_protos(job["protos"]), folder).run(job))
     print(json.dumps({**outcome, "lines": handler.lines}))
 
 

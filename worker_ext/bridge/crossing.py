@@ -49,30 +49,44 @@ def with_hooks(
         except BaseException as error:  # the app has cancelled all tasks of the loop
             return Outcome(None, error)
 
-    def begin(arguments: dict[str, Any]) -> Invocation:
-        return Invocation(function, arguments, take_context(arguments))
-
+    # Each of the two is one line, which a traceback shows as the line where the user's function begins.
     if function.is_async:
 
         async def invoke_async(**arguments: Any) -> Any:
-            invocation = begin(arguments)
-            token = current_invocation.set(invocation)
-            try:
-                return _value(await run_async(invocation, pipeline))
-            finally:
-                current_invocation.reset(token)
+            return await _invoke_async(function, arguments, take_context, pipeline)
 
         return invoke_async
 
     def invoke(**arguments: Any) -> Any:
-        invocation = begin(arguments)
-        token = current_invocation.set(invocation)
-        try:
-            return _value(run(invocation, pipeline, wait))
-        finally:
-            current_invocation.reset(token)
+        return _invoke(function, arguments, take_context, pipeline, wait)
 
     return invoke
+
+
+async def _invoke_async(
+    function: Function, arguments: dict[str, Any], take_context: TakeContext, pipeline: Pipeline
+) -> Any:
+    invocation = Invocation(function, arguments, take_context(arguments))
+    token = current_invocation.set(invocation)
+    try:
+        return _value(await run_async(invocation, pipeline))
+    finally:
+        current_invocation.reset(token)
+
+
+def _invoke(
+    function: Function,
+    arguments: dict[str, Any],
+    take_context: TakeContext,
+    pipeline: Pipeline,
+    wait: Callable[[Awaitable[Any]], Outcome],
+) -> Any:
+    invocation = Invocation(function, arguments, take_context(arguments))
+    token = current_invocation.set(invocation)
+    try:
+        return _value(run(invocation, pipeline, wait))
+    finally:
+        current_invocation.reset(token)
 
 
 def _value(outcome: Outcome) -> Any:

@@ -87,14 +87,14 @@ class Bridge:
 
     def _give_hooks(self, sdk_function: Any) -> None:
         name, call = sdk_function.get_function_name(), sdk_function.get_user_function()
-        file, _ = definition_of(call) or (_script_file(), None)
+        file, line = definition_of(call) or (_script_file(), None)
         parameters = inspect.signature(call).parameters
         bound = {binding.name for binding in sdk_function.get_bindings()}
         function = Function(
             name, call, directory=str(Path(file).parent), file=file, parameters=frozenset(parameters)
         )
         wrapper = self._load(function, _where_context_is(parameters, bound, "azure_functions_runtime"))
-        _dress(wrapper, function)
+        _dress(wrapper, function, line)
         sdk_function.get_user_function = lambda: wrapper
 
     def _replace(self, package: str, registered: Any, function_id: str) -> None:
@@ -134,7 +134,7 @@ def _where_context_is(parameters: Collection[str], bound: Collection[str], packa
     return declared_context if "context" in parameters else added_context
 
 
-def _dress(wrapper: Any, function: Function) -> None:
+def _dress(wrapper: Any, function: Function, line: int | None) -> None:
     """Have the runtime see in the wrapper what it would see in the function, and a ``context`` that it is to give."""
     update_wrapper(wrapper, function.call)
     if getattr(function.call, "__annotate__", None) is None:  # what Python 3.14 copies, unless annotations were set
@@ -144,7 +144,9 @@ def _dress(wrapper: Any, function: Function) -> None:
         context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY)
         signature = signature.replace(parameters=[*signature.parameters.values(), context])
     wrapper.__signature__ = signature
-    wrapper.__code__ = wrapper.__code__.replace(co_filename=function.file)
+    # The one line of the wrapper's code is its second.
+    file, first = (f"{function.directory}/<{function.name}>", 0) if line is None else (function.file, line - 1)
+    wrapper.__code__ = wrapper.__code__.replace(co_filename=file, co_firstlineno=first, co_name=wrapper.__name__)
 
 
 def _script_file() -> str:
