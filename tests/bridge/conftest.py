@@ -20,7 +20,7 @@ FLAG = "PYTHON_ENABLE_WORKER_EXTENSIONS"
 
 DRIVER = ROOT / "tests" / "support" / "stock_driver.py"
 
-PROTOS = ROOT / "worker_ext" / "runtimes" / "azure" / "rpc" / "functions_rpc_pb2.py"
+PROTOS = os.environ.get("BRIDGE_TEST_PROTOS") or str(ROOT / "worker_ext/runtimes/azure/rpc/functions_rpc_pb2.py")
 
 
 @dataclass

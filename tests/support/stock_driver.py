@@ -38,7 +38,12 @@ class Lines(logging.Handler):
         text = record.getMessage()
         if record.exc_info:
             text += "\n" + logging.Formatter().formatException(record.exc_info)
-        line = {"logger": record.name, "level": record.levelname, "text": text, "invocation": serving.get() or self._on_thread.get()}
+        line = {
+            "logger": record.name,
+            "level": record.levelname,
+            "text": text,
+            "invocation": serving.get() or self._on_thread.get(),
+        }
         self.lines.append(line)
 
 
@@ -169,7 +174,7 @@ def _load_protos(file: str) -> ModuleType:
 def main(folder: Path) -> None:
     """Run the app in ``folder`` as the job on standard input says."""
     job: Job = json.load(sys.stdin)
-    os.environ["AzureWebJobsScriptRoot"] = str(folder)
+    os.environ["AzureWebJobsScriptRoot"] = str(folder)  # noqa: SIM112
     sys.path.insert(0, str(folder))
     is_v2 = (folder / "function_app.py").exists()
     runtime = importlib.import_module("azure_functions_runtime" if is_v2 else "azure_functions_runtime_v1")

@@ -11,11 +11,18 @@ import sys
 STOCK_PACKAGES = ("azure_functions_runtime", "azure_functions_runtime_v1", "azure_functions_worker")
 """The packages that run functions in stock workers: v2 and v1 apps from Python 3.13 on, both up to 3.12."""
 
+_HOST_OPTIONS = {"--functions-worker-id", "--workerId"}
+"""What a Functions host starts every worker with, in the newer and the older spelling."""
+
 
 def install() -> None:
-    """Have hooks run in this process, if it is a stock worker's. The local host imports this too, so it costs nothing."""
-    running = [package for package in STOCK_PACKAGES if package in sys.modules]
-    if running:
-        from .seams import install_in
+    """Have hooks run in this process, if it is a stock worker's. The local host imports this too: it must cost nothing.
+
+    Called when :mod:`worker_ext` is imported, which a worker of its own does before it imports anything of Azure's.
+    """
+    running = next((package for package in STOCK_PACKAGES if package in sys.modules), None)
+    is_unknown_worker = "azure.functions" in sys.modules and not _HOST_OPTIONS.isdisjoint(sys.argv)
+    if running is not None or is_unknown_worker:
+        from .bridge import install_in
 
         install_in(running)

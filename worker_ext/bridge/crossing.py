@@ -12,6 +12,7 @@ from ..function import Function
 from ..hooks.pipeline import Pipeline, run, run_async, settled
 from ..hooks.registry import Registry
 from ..invocation import Invocation, Outcome, current_invocation
+from .shape import UnknownShape
 
 _OURS = str(Path(__file__).resolve().parents[1])
 
@@ -19,74 +20,79 @@ TakeContext = Callable[[dict[str, Any]], Any]
 """Finds the Context of an invocation by the arguments that the runtime calls its function with."""
 
 
-def declared_context(arguments: dict[str, Any]) -> Any:
-    """The context, which the function itself declares."""
-    return arguments["context"]
-
-
-def added_context(arguments: dict[str, Any]) -> Any:
-    """The context, which the function does not declare and must not see."""
-    return arguments.pop("context")
-
-
-def with_hooks(
-    function: Function, registry: Registry, loop: asyncio.AbstractEventLoop | None, take_context: TakeContext
-) -> Callable[..., Any]:
-    """What the runtime is to call instead of the function: the same kind of callable, sync or async.
+class Crossing:
+    """Runs the invocations of one function with its hooks.
 
     :param function: what the user wrote.
     :param registry: where its hooks come from.
     :param loop: the runtime's event loop; async hooks of sync functions run there.
     :param take_context: finds an invocation's context.
+    :param give_up: told if there is none.
     """
-    pipeline = Pipeline(function, registry)
 
-    def wait(awaited: Awaitable[Any]) -> Outcome:
-        if loop is None:
-            return Outcome(None, RuntimeError("async hooks need the worker's event loop, and none was running"))
+    def __init__(
+        self,
+        function: Function,
+        registry: Registry,
+        loop: asyncio.AbstractEventLoop,
+        take_context: TakeContext,
+        give_up: Callable[[UnknownShape], None],
+    ) -> None:
+        self._function = function
+        self._pipeline = Pipeline(function, registry)
+        self._loop = loop
+        self._take_context = take_context
+        self._give_up = give_up
+
+    def entrance(self) -> Callable[..., Any]:
+        """What the runtime is to call instead of the function: a function of the same kind, sync or async.
+
+        The second line of its code is the only one that does something.
+        """
+        if self._function.is_async:
+
+            async def invoke_async(**arguments: Any) -> Any:
+                return await self._invoke_async(arguments)
+
+            return invoke_async
+
+        def invoke(**arguments: Any) -> Any:
+            return self._invoke(arguments)
+
+        return invoke
+
+    async def _invoke_async(self, arguments: dict[str, Any]) -> Any:
+        invocation = self._invocation(arguments)
+        if invocation is None:
+            return await self._function.call(**arguments)
+        token = current_invocation.set(invocation)
         try:
-            return asyncio.run_coroutine_threadsafe(settled(awaited), loop).result()
+            return _value(await run_async(invocation, self._pipeline))
+        finally:
+            current_invocation.reset(token)
+
+    def _invoke(self, arguments: dict[str, Any]) -> Any:
+        invocation = self._invocation(arguments)
+        if invocation is None:
+            return self._function.call(**arguments)
+        token = current_invocation.set(invocation)
+        try:
+            return _value(run(invocation, self._pipeline, self._wait))
+        finally:
+            current_invocation.reset(token)
+
+    def _invocation(self, arguments: dict[str, Any]) -> Invocation | None:
+        try:
+            return Invocation(self._function, arguments, self._take_context(arguments))
+        except (LookupError, AttributeError):
+            self._give_up(UnknownShape("it calls functions without a context"))
+            return None
+
+    def _wait(self, awaited: Awaitable[Any]) -> Outcome:
+        try:
+            return asyncio.run_coroutine_threadsafe(settled(awaited), self._loop).result()
         except BaseException as error:  # the app has cancelled all tasks of the loop
             return Outcome(None, error)
-
-    # Each of the two is one line, which a traceback shows as the line where the user's function begins.
-    if function.is_async:
-
-        async def invoke_async(**arguments: Any) -> Any:
-            return await _invoke_async(function, arguments, take_context, pipeline)
-
-        return invoke_async
-
-    def invoke(**arguments: Any) -> Any:
-        return _invoke(function, arguments, take_context, pipeline, wait)
-
-    return invoke
-
-
-async def _invoke_async(
-    function: Function, arguments: dict[str, Any], take_context: TakeContext, pipeline: Pipeline
-) -> Any:
-    invocation = Invocation(function, arguments, take_context(arguments))
-    token = current_invocation.set(invocation)
-    try:
-        return _value(await run_async(invocation, pipeline))
-    finally:
-        current_invocation.reset(token)
-
-
-def _invoke(
-    function: Function,
-    arguments: dict[str, Any],
-    take_context: TakeContext,
-    pipeline: Pipeline,
-    wait: Callable[[Awaitable[Any]], Outcome],
-) -> Any:
-    invocation = Invocation(function, arguments, take_context(arguments))
-    token = current_invocation.set(invocation)
-    try:
-        return _value(run(invocation, pipeline, wait))
-    finally:
-        current_invocation.reset(token)
 
 
 def _value(outcome: Outcome) -> Any:
