@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from ...errors import IndexingError
 from ..failure import message_of, user_traceback
@@ -59,18 +56,6 @@ def located(error: BaseException, script_root: Path, file: Path, *, function: st
         hint=_hint(error, script_root),
         detail=user_traceback(error),
     )
-
-
-def definition_of(call: Callable[..., Any]) -> tuple[str, int] | None:
-    """The file and line that define ``call``, beneath its decorators as far as they tell.
-
-    ``None`` for what the SDK itself defines, as it does for ASGI and WSGI apps.
-    """
-    call = inspect.unwrap(call)
-    if (getattr(call, "__module__", None) or "").startswith("azure."):
-        return None
-    code = getattr(call, "__code__", None) or getattr(getattr(call, "__call__", None), "__code__", None)  # noqa: B004
-    return (str(Path(code.co_filename).resolve()), code.co_firstlineno) if code else None
 
 
 def _place(error: BaseException, script_root: Path, file: Path) -> tuple[str, int | None]:
