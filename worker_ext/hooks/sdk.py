@@ -69,6 +69,15 @@ class Extensions:
         self.functions.append(FunctionExtension(instance, name, getattr(instance, _FILE, "")))
         self.version = next(self._versions)
 
+    def forget_local(self) -> None:
+        """Forget those whose class was defined in a function, as tests do it: no module holds them."""
+        self.apps = [cls for cls in self.apps if not _is_local(cls)]
+        self.functions = [made for made in self.functions if not _is_local(type(made.instance))]
+        for hooks in (ExtensionMeta.get_application_hooks() or (), *ExtensionMeta._func_exts.values()):
+            for listed in hooks:
+                listed[:] = [one for one in listed if not any(map(_is_local, _classes_of(one)))]
+        self.version = next(self._versions)
+
     def leaves(self) -> list[type]:
         """The application-level extensions that no other one derives from.
 
@@ -156,6 +165,15 @@ def _owners(hooks: Iterable[Iterable[Any]]) -> list[Any]:
     """What the hooks on the SDK's lists are bound to; static ones are not bound to anything."""
     bound = (getattr(registered.ext_impl, "__self__", None) for listed in hooks for registered in listed)
     return [owner for owner in bound if owner is not None]
+
+
+def _classes_of(registered: Any) -> list[type]:
+    """The class of the extension that a hook on the SDK's lists belongs to."""
+    return [owner if isinstance(owner, type) else type(owner) for owner in _owners([[registered]])]
+
+
+def _is_local(cls: type) -> bool:
+    return "<locals>" in cls.__qualname__
 
 
 def _subclasses(cls: type) -> Iterable[type]:

@@ -1,6 +1,7 @@
 """What authors of apps and of extensions test with: an app in the test's own process, called like the real one.
 
-It needs pytest only for the fixtures, which :mod:`worker_ext.testing.pytest_plugin` adds where both are installed.
+:class:`FunctionAppClient` runs an app with its extensions, :class:`RecordingExtension` sees what hooks are called with,
+:func:`make_context` is for tests that call a hook directly. The fixtures are in :mod:`worker_ext.pytest_plugin`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 from ..runtimes.azure.trigger_payload import Retry
 from .client import AsyncFunctionAppClient, FunctionAppClient
 from .clock import Clock
+from .context import make_context
+from .recording import HookCall, RecordingExtension
 from .result import Headers, InvocationResult, Response
 
 __all__ = [
@@ -15,7 +18,10 @@ __all__ = [
     "Clock",
     "FunctionAppClient",
     "Headers",
+    "HookCall",
     "InvocationResult",
+    "RecordingExtension",
     "Response",
     "Retry",
+    "make_context",
 ]

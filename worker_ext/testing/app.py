@@ -29,10 +29,11 @@ from ..runtimes.azure.bindings import BoundFunction
 from ..runtimes.azure.runtime import AzureRuntime
 from ..runtimes.azure.user_code import definition_of
 from ..runtimes.base import Answer, LoadedApp
+from ..worker import propagation
 from ..worker.logs import DEBUG_SETTING, LogCollector, PrintStream
 from ..worker.worker import Worker
 from .result import InvocationResult
-from .world import World
+from .world import SCRIPT_ROOT, World
 
 R = TypeVar("R", bound=InvocationResult)
 
@@ -57,11 +58,11 @@ class LocalApp:
         environ = {
             FLAG: os.environ.get(FLAG, "1"),
             "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
-            "AzureWebJobsScriptRoot": str(self.script_root),
+            SCRIPT_ROOT: str(self.script_root),
             "FUNCTIONS_WORKER_RUNTIME": "python",
             **settings,
         }
-        self.world = World(self.script_root, environ, fresh=self._app is None, shared=extensions)
+        self.world = World(self.script_root, environ, fresh=self._app is None, extensions=extensions)
         self.logs: list[LogRecord] = []
         self._results: dict[str, InvocationResult] = {}
         self._running = 0
@@ -95,8 +96,9 @@ class LocalApp:
         self._router = self._make_router()
 
     async def close(self) -> None:
-        """Wait for what is still running."""
+        """Wait for what is still running, and end the worker."""
         await self._worker.drain()
+        self._worker.close()
 
     @property
     def functions(self) -> list[str]:
@@ -238,11 +240,13 @@ def _captured(collector: LogCollector) -> Iterator[None]:
     level = root.level
     root.setLevel(min(level, logging.DEBUG if os.environ.get(DEBUG_SETTING) else logging.INFO))
     root.addHandler(collector)
+    end_propagation = propagation.install()
     streams = _Tee(collector, sys.stdout), _Tee(collector, sys.stderr)
     try:
         with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
             yield
     finally:
+        end_propagation()
         root.removeHandler(collector)
         root.setLevel(level)
 

@@ -208,7 +208,7 @@ class _Client(ABC, Generic[Answered, Invoked]):
             raise ConfigurationError(
                 f"{name} has no input {unknown[0]!r}", hint=f"It has: {', '.join(bound.inputs) or 'none'}."
             )
-        sent, given = encode_inputs(values)
+        sent, given = encode_inputs(bound, values)
         if bound.is_http:
             payload = encode_request("GET", BASE_URL.encode(), None, b"", [])
             if sent:
@@ -240,8 +240,9 @@ class FunctionAppClient(_Client[Response, InvocationResult]):
     :param settings: the app's settings: environment variables while the client is open. ``local.settings.json`` is not
         read, as it is different on every machine. Extensions are on unless ``PYTHON_ENABLE_WORKER_EXTENSIONS`` is set.
     :param clock: the time that triggers go by, or the :class:`Clock` that shows it.
-    :param extensions: extensions that run: application-level classes and function-level instances. If left out, those
-        that a folder's app imports; for a module or an app object, all that have registered in this process.
+    :param extensions: extensions that run: application-level classes, function-level instances, or functions that make
+        one, such as a :class:`RecordingExtension`. If left out, those that a folder's app imports; for a module or an
+        app object, all that have registered in this process.
     :raises ConfigurationError: if ``app`` is no app.
     """
 

@@ -15,7 +15,11 @@ Encoded = tuple[str, str, bytes]
 """Name, kind and data of an input."""
 
 
-def encode_inputs(values: Mapping[str, Any]) -> tuple[list[Encoded], dict[str, Any]]:
+_NO_JSON = {"queueTrigger", "blobTrigger", "blob"}
+"""Types of bindings that carry text and bytes only; the host makes text of JSON."""
+
+
+def encode_inputs(bound: BoundFunction, values: Mapping[str, Any]) -> tuple[list[Encoded], dict[str, Any]]:
     """Sort values into those that the host could have sent, and those that the function is to be given as they are.
 
     Text, bytes, and whatever JSON can carry are sent. Other objects, such as an ``azure.functions.QueueMessage`` or a
@@ -32,7 +36,8 @@ def encode_inputs(values: Mapping[str, Any]) -> tuple[list[Encoded], dict[str, A
             try:
                 if value is None:
                     raise TypeError
-                sent.append((name, "json", json.dumps(value).encode()))
+                kind = "string" if bound.inputs[name].binding.type in _NO_JSON else "json"
+                sent.append((name, kind, json.dumps(value).encode()))
             except (TypeError, ValueError):
                 given[name] = value
     return sent, given

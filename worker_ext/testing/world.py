@@ -22,10 +22,15 @@ from types import ModuleType
 from typing import Any
 
 from azure.functions import AppExtensionBase, FuncExtensionBase
+from azure.functions.extension import ExtensionMeta
 
+from ..errors import ConfigurationError
 from ..hooks import sdk
 from ..invocation import current_invocation
 from ..runtimes.azure.user_code import APP_PACKAGE, is_own
+
+SCRIPT_ROOT = "AzureWebJobsScriptRoot"
+"""The setting by which the SDK knows the app's folder."""
 
 _CONTAINERS = (list, dict, set, deque, bytearray)
 _NOT_EXTENSIONS = {"azure", "worker_ext", "builtins", "__main__"}
@@ -37,16 +42,24 @@ class World:
     :param script_root: the app's folder, absolute.
     :param environ: the settings that the app has besides the environment.
     :param fresh: whether the app is imported anew, with the packages of its extensions; otherwise it is there already.
-    :param shared: the extensions that are there already and run in this world: application-level classes and
-        function-level instances. ``None`` for all that have registered so far, or none if the app is fresh.
+    :param extensions: the extensions that run in this world: application-level classes and function-level instances,
+        which are there already, and functions that make some. ``None`` for all that have registered so far, or none if
+        the app is fresh.
+    :raises ConfigurationError: if one of them is no extension.
     """
 
     def __init__(
-        self, script_root: Path, environ: Mapping[str, str], *, fresh: bool, shared: Sequence[Any] | None = None
+        self, script_root: Path, environ: Mapping[str, str], *, fresh: bool, extensions: Sequence[Any] | None = None
     ) -> None:
         self._script_root = script_root
         self._fresh = fresh
-        self._wanted = shared
+        for extension in extensions or ():
+            if not isinstance(extension, FuncExtensionBase) and not callable(extension):
+                raise ConfigurationError(
+                    f"{extension!r} is no extension",
+                    hint="Give application-level classes, function-level instances, or functions that make one.",
+                )
+        self._wanted = extensions
         self._shared: list[Any] = []
         self._states: dict[_Holder, dict[str, Any]] = {}
         self._extensions = sdk.Extensions()
@@ -62,13 +75,13 @@ class World:
     def show(self) -> None:
         """Put this world into its place."""
         outer = self._outer_extensions = sdk.switch(self._extensions)
-        if not self._begun:  # not before now: what another world has made of the extensions is its own business
+        begins, wanted = not self._begun, []
+        if begins:  # not before now: what another world has made of the extensions is its own business
             self._begun = True
             all_others = [] if self._fresh else [*outer.apps, *(made.instance for made in outer.functions)]
-            self._shared = list(all_others if self._wanted is None else self._wanted)
+            wanted = list(all_others if self._wanted is None else self._wanted)
+            self._shared = [extension for extension in wanted if not _registers(extension)]
             self._states = {holder: holder.copy() for holder in map(_Holder, _with_bases(self._shared))}
-            for extension in self._shared:
-                self._extensions.adopt(extension)
         self._outer_environ = dict(os.environ)
         for name, value in self._environ.items():
             _set_variable(name, value)
@@ -78,6 +91,12 @@ class World:
         self._outer_modules = dict(sys.modules)
         sys.modules.update(self._modules)
         self._swap_states()
+        if begins:
+            for extension in wanted:
+                if _registers(extension):
+                    extension()
+                else:
+                    self._extensions.adopt(extension)
 
     def hide(self) -> None:
         """Put back what was there before, and keep what this world has become."""
@@ -130,6 +149,11 @@ class World:
     def _swap_states(self) -> None:
         for holder, state in self._states.items():
             self._states[holder] = holder.replace(state)
+
+
+def _registers(extension: Any) -> bool:
+    """Whether it is no extension, but a function that makes one when it is called in a world."""
+    return not isinstance(extension, (ExtensionMeta, FuncExtensionBase))
 
 
 class _Holder:
@@ -215,7 +239,11 @@ class Stage:
         """Begin with a world, which is shown now."""
         with self._changed:
             self._open.append(world)
-            self._show(world)
+            try:
+                self._show(world)
+            except BaseException:  # of a function that was to make an extension
+                self.remove(world)
+                raise
 
     def remove(self, world: World) -> None:
         """End with a world. The one that was opened last of those that are left is shown."""
@@ -231,11 +259,12 @@ class Stage:
         """
         with self._changed:
             before = self._shown
-            if before is not world and self._calls and current_invocation.get() is None:
+            is_within_a_call = current_invocation.get() is not None
+            if before is not world and self._calls and not is_within_a_call:
                 return None
             self._show(world)
             self._calls += 1
-            return before or world
+            return before if before is not None and is_within_a_call else world
 
     def wait(self) -> None:
         """Wait until a call has ended, or a moment."""
