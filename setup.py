@@ -41,7 +41,10 @@ setup(
     extras_require={"host": HOST, "dev": DEV, "benchmark": BENCHMARK},
     packages=find_packages(include=["worker_ext", "worker_ext.*"]),
     package_data={"worker_ext": ["py.typed"], "worker_ext.cli": ["templates/**/*", "templates/**/.*"]},
-    entry_points={"console_scripts": ["func = worker_ext.cli.main:main", "worker-ext = worker_ext.cli.main:main"]},
+    entry_points={
+        "console_scripts": ["func = worker_ext.cli.main:main", "worker-ext = worker_ext.cli.main:main"],
+        "pytest11": ["worker_ext = worker_ext.pytest_plugin"],
+    },
     classifiers=[
         "Development Status :: 4 - Beta",
         "Framework :: AsyncIO",
