@@ -40,7 +40,11 @@ class Verb(NamedTuple):
 VERBS = (
     Verb(("host start", "start"), "worker_ext.cli.host_start", "run the functions of this folder"),
     Verb(("init",), "worker_ext.cli.init", "make a new function app"),
-    Verb(("new",), "worker_ext.cli.new", "add a function to the app in this folder"),
+    Verb(("new", "function new", "function create"), "worker_ext.cli.new", "add a function to the app in this folder"),
+    Verb(("templates list",), "worker_ext.cli.templates_list", "list what `func new` can make"),
+    Verb(("settings list",), "worker_ext.cli.settings_list", "list the app settings of this machine"),
+    Verb(("settings add",), "worker_ext.cli.settings_add", "set one of them"),
+    Verb(("settings delete",), "worker_ext.cli.settings_delete", "remove one of them"),
 )
 
 
