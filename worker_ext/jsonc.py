@@ -90,7 +90,8 @@ class Document:
 
     def span(self, path: tuple[str | int, ...] = ()) -> tuple[int, int, int]:
         """Where the value at ``path`` is in :attr:`text`: the start of its key (or of the value, if it has none), the
-        start of the value, and the end. What does not exist has the span of the innermost value around it."""
+        start of the value, and the end. What does not exist has the span of the innermost value around it.
+        """
         mark = self._find(path)
         return mark.place, mark.start, mark.end
 

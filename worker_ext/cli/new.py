@@ -192,7 +192,5 @@ def _ask_for_auth_level() -> str:
         return _AUTH_LEVELS[0]
     answer = choose("Authorization level", _AUTH_LEVELS, _AUTH_LEVELS[0]).lower()
     if answer not in _AUTH_LEVELS:
-        raise ConfigurationError(
-            f"{answer!r} is no authorization level", hint=f"There are: {', '.join(_AUTH_LEVELS)}."
-        )
+        raise ConfigurationError(f"{answer!r} is no authorization level", hint=f"There are: {', '.join(_AUTH_LEVELS)}.")
     return answer

@@ -70,21 +70,21 @@ class Project:
             return wanted
         return "v1" if v1_functions else "v2"
 
-    def add_requirements(self, names: Iterable[str]) -> list[str]:
-        """Add packages to ``requirements.txt``, print that, and return those that it did not name.
+    def add_requirements(self, wanted: Iterable[str]) -> list[str]:
+        """Add requirements to ``requirements.txt``, print that, and return those whose package it did not name.
 
         :raises ConfigurationError: the file cannot be read or written.
         """
         path = self.root / requirements.FILE_NAME
         try:
             text = path.read_bytes().decode() if path.exists() else ""
-            missing = requirements.missing(text, names)
+            missing = requirements.missing(text, wanted)
             if missing:
                 path.write_bytes(requirements.append(text, missing).encode())
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"cannot be changed: {error}", file=path) from error
-        for name in missing:
-            print(f"Adding {name} to {path.name}")
+        for requirement in missing:
+            print(f"Adding {requirement} to {path.name}")
         return missing
 
     def write(self, name: str, content: str, *, replace: bool = False) -> None:

@@ -11,23 +11,24 @@ _NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
 
 
 def missing(text: str, wanted: Iterable[str]) -> list[str]:
-    """Those of the packages ``wanted`` that a requirements file does not name.
+    """Those of the requirements ``wanted`` whose package a requirements file does not name.
 
     :param text: the file's content. What it includes with ``-r`` is not looked at.
-    :param wanted: names of packages.
+    :param wanted: requirements, such as ``name>=1``.
     """
-    named = {_normalized(match[1]) for line in text.splitlines() if (match := _NAME.match(line))}
-    return [name for name in wanted if _normalized(name) not in named]
+    named = set(map(_package, text.splitlines()))
+    return [requirement for requirement in wanted if _package(requirement) not in named]
 
 
-def append(text: str, names: Iterable[str]) -> str:
-    """A requirements file with a line more for each name, its line ends kept."""
+def append(text: str, requirements: Iterable[str]) -> str:
+    """A requirements file with a line more for each requirement, its line ends kept."""
     newline = "\r\n" if "\r\n" in text else "\n"
     if text and not text.endswith("\n"):
         text += newline
-    return text + "".join(f"{name}{newline}" for name in names)
+    return text + "".join(f"{requirement}{newline}" for requirement in requirements)
 
 
-def _normalized(name: str) -> str:
-    """A name as PEP 503 compares it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+def _package(requirement: str) -> str:
+    """The name of the package, as PEP 503 compares it; empty for a comment or an option."""
+    match = _NAME.match(requirement)
+    return re.sub(r"[-_.]+", "-", match[1]).lower() if match else ""

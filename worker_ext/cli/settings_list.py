@@ -16,7 +16,9 @@ _MASK = "*****"
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options of ``func settings list``."""
-    parser.add_argument("-a", "--showValue", "--show-value", action="store_true", help="show the values, which may be secrets")
+    parser.add_argument(
+        "-a", "--showValue", "--show-value", action="store_true", help="show the values, which may be secrets"
+    )
     add_json(parser)
 
 

@@ -17,7 +17,7 @@ from importlib.resources import files
 from string import Template
 from typing import NamedTuple
 
-_DURABLE = ("azure-functions-durable",)
+_DURABLE = ("azure-functions-durable>=1.2.10,<2",)
 
 
 class FunctionTemplate(NamedTuple):
@@ -28,7 +28,7 @@ class FunctionTemplate(NamedTuple):
     :param folder: where its files are.
     :param other_titles: what Azure's own tool calls it, in one model or the other.
     :param is_http: whether it answers HTTP requests, and so has an authorization level.
-    :param requirements: packages that the code needs, for ``requirements.txt``.
+    :param requirements: what the code needs, as lines of ``requirements.txt``.
     :param settings: app settings that its bindings refer to, for ``local.settings.json``: name and first value.
     """
 
@@ -117,7 +117,11 @@ TEMPLATES = (
     ),
     FunctionTemplate("MySqlTrigger", "MySQL trigger", "mysql_trigger", settings=_empty("MySqlConnectionString")),
     FunctionTemplate(
-        "MySqlInputBinding", "MySQL input binding", "mysql_input", is_http=True, settings=_empty("MySqlConnectionString")
+        "MySqlInputBinding",
+        "MySQL input binding",
+        "mysql_input",
+        is_http=True,
+        settings=_empty("MySqlConnectionString"),
     ),
     FunctionTemplate(
         "MySqlOutputBinding",
@@ -126,7 +130,9 @@ TEMPLATES = (
         is_http=True,
         settings=_empty("MySqlConnectionString"),
     ),
-    FunctionTemplate("DaprServiceInvocationTrigger", "Dapr service invocation trigger", "dapr_service_invocation_trigger"),
+    FunctionTemplate(
+        "DaprServiceInvocationTrigger", "Dapr service invocation trigger", "dapr_service_invocation_trigger"
+    ),
     FunctionTemplate("DaprTopicTrigger", "Dapr topic trigger", "dapr_topic_trigger"),
     FunctionTemplate("DaprPublishOutputBinding", "Dapr publish output binding", "dapr_publish_output"),
     FunctionTemplate("MCPToolTrigger", "MCP tool trigger", "mcp_tool_trigger"),
