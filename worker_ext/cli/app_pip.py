@@ -13,7 +13,7 @@ from pathlib import Path
 
 from worker_ext.cli.progress import Step
 from worker_ext.errors import ConfigurationError
-from worker_ext.host.app_settings import find_python
+from worker_ext.host.interpreter import find_python
 from worker_ext.host.settings import load_local_settings
 
 _LINUX = re.compile(r"linux[_-](\w+)")
