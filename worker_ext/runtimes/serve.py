@@ -17,7 +17,7 @@ from time import sleep  # user code may replace time.sleep, as gevent does
 from typing import NoReturn
 
 from ..worker.logs import LogCollector, PrintStream
-from .protocol import SECRET_VARIABLE
+from .protocol import EVENT_PREFIX, EVENTS_VARIABLE, SECRET_VARIABLE
 from .session import Session, prepare
 
 _logger = logging.getLogger("worker_ext")
@@ -35,6 +35,7 @@ def main(address: str, kind: str, script_root: str) -> NoReturn:
     """
     secret = os.environ.pop(SECRET_VARIABLE, "")
     faulthandler.enable(sys.__stderr__ or sys.stderr)
+    _tell_tools()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C may reach all processes; the host says when to stop
     _end_with_the_host()
     loop = asyncio.new_event_loop()
@@ -78,6 +79,12 @@ def stand_by(kind: str) -> NoReturn:
         os.environ.pop(name, None)
     os.environ.update(order["environ"])
     main(*order["arguments"])
+
+
+def _tell_tools() -> None:
+    """Tell an editor, if one has started the host, which process its debugger can attach to."""
+    if os.environ.get(EVENTS_VARIABLE, "").lower() == "true":
+        print(f'{EVENT_PREFIX}{{"name":"python-worker-startup","workerProcessId":{os.getpid()}}}', flush=True)
 
 
 def _end_with_the_host() -> None:
