@@ -1,4 +1,5 @@
-"""Starts a worker process: ``python boot.py ADDRESS KIND SCRIPT_ROOT``.
+"""Starts a worker process: ``python boot.py ADDRESS KIND SCRIPT_ROOT`` for the local host, and with the options of
+a Functions host (``worker.config.json`` beside this script names it) for that.
 
 The app's Python need not have worker-ext installed, and the host's packages must not leak into the app. So this
 script is run by its path and makes just the one package importable that it lies in. Pythons that are too old must
@@ -22,9 +23,14 @@ def _make_importable(folder: Path) -> None:
 
 
 def _main() -> None:
-    from worker_ext.runtimes.serve import main
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0].startswith("-"):
+        from worker_ext.runtimes.azure.rpc.main import main
 
-    main(*sys.argv[1:4])
+        main(arguments)
+    from worker_ext.runtimes.serve import main as serve
+
+    serve(*arguments)
 
 
 if sys.version_info < (3, 11):  # noqa: UP036 - it is the app's Python, not the one that worker-ext was installed for
