@@ -1,0 +1,1 @@
+"""What extension authors test with."""
