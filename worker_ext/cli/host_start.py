@@ -7,8 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import ConfigurationError
-from ..host.app import serve
-from ..host.app_settings import HostOptions
+from ..host.standby import Standby, standby_for
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -55,6 +54,21 @@ def run(arguments: Namespace) -> int:
         raise ConfigurationError(f"--script-root {str(arguments.script_root)!r} is not a folder")
     if arguments.rest and arguments.language_worker is not None:
         raise ConfigurationError(f"{arguments.rest[0]!r} belongs to no option", hint="See `func host start --help`.")
+    standby = (
+        None if arguments.language_worker or arguments.rest else standby_for("azure", arguments.script_root.resolve())
+    )
+    try:
+        return _serve(arguments, standby)
+    finally:
+        if standby is not None:
+            standby.discard()
+
+
+def _serve(arguments: Namespace, standby: Standby | None) -> int:
+    # Imported while the first worker starts up.
+    from ..host.app import serve
+    from ..host.app_settings import HostOptions
+
     return serve(
         HostOptions(
             script_root=arguments.script_root,
@@ -66,7 +80,8 @@ def run(arguments: Namespace) -> int:
             functions=[name for listed in arguments.functions for name in listed.split(",") if name],
             verbose=arguments.verbose,
             language_worker=arguments.language_worker or " ".join(arguments.rest),
-        )
+        ),
+        standby,
     )
 
 

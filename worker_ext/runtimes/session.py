@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from ..invocation import Invocation, LogRecord, Outcome
 from ..transports.frames import Frame, FrameConnection
 from ..transports.local_socket import connect
 from .app_path import make_importable
+from .deferral import defer
 from .failure import describe
 from .protocol import COUNT, RESULT_HEAD, Kind, pack_error, pack_json, pack_lines
 from .table import make_runtime
@@ -72,7 +74,7 @@ class Session(WorkerSession):
         make_importable(self._script_root)
         registry = self._make_worker()
         try:
-            self._runtime = make_runtime(self._kind)
+            self._runtime = prepare(self._kind)
         except ImportError as error:
             raise sdk_unusable(error) from error
         assert self._worker is not None
@@ -153,3 +155,13 @@ class Session(WorkerSession):
         self._connection = None
         self._ended.set()
 
+
+def prepare(kind: str) -> Runtime:
+    """Import what runs apps of a kind: late, so that the host can be told if the app's Python lacks a package for it.
+
+    :param kind: a key of :data:`worker_ext.runtimes.table.RUNTIMES`.
+    :raises ImportError: if it does.
+    """
+    defer("werkzeug")
+    import_module("worker_ext.worker.worker")
+    return make_runtime(kind)

@@ -13,6 +13,7 @@ from ..errors import IndexingError
 from ..invocation import LogRecord
 from ..worker import propagation
 from ..worker.logs import LogCollector, capture
+from .deferral import defer
 from .failure import user_traceback
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class WorkerSession(ABC):
 
         :raises IndexingError: if the app's Python lacks the package that these need.
         """
+        defer("werkzeug")
         try:
             from ..hooks.registry import Registry, extensions_enabled
             from ..worker.worker import Worker

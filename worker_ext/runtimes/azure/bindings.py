@@ -76,7 +76,7 @@ class Parameter(typing.NamedTuple):
     converter: Any
     annotation: Any
 
-    def decode(self, datum: meta.Datum | None, trigger_metadata: Mapping[str, meta.Datum]) -> Any:
+    def decode(self, datum: meta.Datum | None, trigger_metadata: Mapping[str, meta.Datum | None]) -> Any:
         """What the function gets for ``datum``.
 
         :param datum: what the binding carries, ``None`` if nothing.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from http.cookies import CookieError, Morsel, SimpleCookie
 from typing import Any
 
@@ -92,7 +92,7 @@ def _add_cookie(name: str, morsel: Morsel[str], cookie: pb.RpcHttpCookie) -> Non
     cookie.domain.value, cookie.path.value = morsel["domain"], morsel["path"]
     cookie.secure.value, cookie.http_only.value = bool(morsel["secure"]), bool(morsel["httponly"])
     if morsel["expires"]:
-        moment = datetime.strptime(morsel["expires"].replace("-", " "), _EXPIRES).replace(tzinfo=timezone.utc)
+        moment = datetime.strptime(morsel["expires"].replace("-", " "), _EXPIRES).replace(tzinfo=UTC)
         cookie.expires.value.seconds = int(moment.timestamp())
     if morsel["max-age"] not in ("", None):
         cookie.max_age.value = float(morsel["max-age"])

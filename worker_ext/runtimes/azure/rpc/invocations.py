@@ -91,7 +91,9 @@ class Invocations:
             encoded = message.SerializeToString()
         self._send(encoded)
 
-    def _encode(self, bound: BoundFunction, invocation: Invocation, value: Any, response: pb.InvocationResponse) -> None:
+    def _encode(
+        self, bound: BoundFunction, invocation: Invocation, value: Any, response: pb.InvocationResponse
+    ) -> None:
         response.result.status = _SUCCESS
         if bound.returns_http:
             http.encode_response(value, response.return_value)

@@ -13,7 +13,7 @@ _SYSTEM = ("worker_ext", "azure_functions_worker", "azure_functions_runtime")
 _USER_CATEGORY = pb.RpcLog.RpcLogCategory.Value("User")
 _SYSTEM_CATEGORY = pb.RpcLog.RpcLogCategory.Value("System")
 
-_LEVELS = tuple(
+_LEVELS: tuple[tuple[int, int], ...] = tuple(
     (least, pb.RpcLog.Level.Value(name))
     for least, name in (
         (logging.CRITICAL, "Critical"),

@@ -65,8 +65,8 @@ def _describe(bound: BoundFunction, script_root: Path, script: str) -> pb.RpcFun
 
 def _data_type(declared: Any) -> int:
     name = str(declared or "undefined").lower()
-    known = pb.BindingInfo.DataType.keys()
-    return pb.BindingInfo.DataType.Value(name if name in known else "undefined")
+    number: int = dict(pb.BindingInfo.DataType.items()).get(name, 0)
+    return number
 
 
 def _describe_retry(retry: Mapping[str, Any], options: pb.RpcRetryOptions) -> None:

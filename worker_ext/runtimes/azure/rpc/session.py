@@ -27,7 +27,7 @@ from ...worker_session import WorkerSession
 from . import functions_rpc_pb2 as pb
 from . import shared_memory
 from .logs import encode_log
-from .main import Options
+from .options import SCRIPT_ROOT_SETTING, Options
 from .status import failure, success
 from .stream import HostStream
 
@@ -72,7 +72,7 @@ class RpcSession(WorkerSession):
         self._stream = HostStream(options.address, loop, self._on_bytes, self._on_lost, end_without_host)
         self._app: FunctionsApp | None = None
         self._invocations: Invocations | None = None
-        self._script_root = os.environ.get("AzureWebJobsScriptRoot") or str(Path.cwd())
+        self._script_root = os.environ.get(SCRIPT_ROOT_SETTING) or str(Path.cwd())
         self._heard = False  # whether anything has come from the host
         self._lost = ""  # why the host is gone
         self._stopping: asyncio.Task[None] | None = None  # kept, as the loop itself would forget it
