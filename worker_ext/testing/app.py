@@ -27,7 +27,7 @@ from ..runtimes.app_path import make_importable
 from ..runtimes.azure import v2
 from ..runtimes.azure.bindings import BoundFunction
 from ..runtimes.azure.runtime import AzureRuntime
-from ..runtimes.azure.user_code import definition_of
+from ..function import definition_of
 from ..runtimes.base import Answer, LoadedApp
 from ..worker import propagation
 from ..worker.logs import DEBUG_SETTING, LogCollector, PrintStream
