@@ -145,7 +145,7 @@ class BoundFunction:
         self.retry: Mapping[str, Any] | None = None
         self.disabled = False
         accepted = frozenset(parameters) | ({"context"} if self.wants_context else frozenset())
-        self.function = Function(name, call, directory=directory, file=file, parameters=accepted)
+        self.function = Function(name, call, directory=directory, file=file, parameters=accepted, trigger=trigger.type)
 
     def encode_outputs(self, arguments: Mapping[str, Any], returned: Any) -> dict[str, meta.Datum]:
         """The outputs that the function has set, and what it returned, converted; without an HTTP response.
