@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import contextlib
 import faulthandler
+import json
 import logging
 import os
 import signal
@@ -16,8 +17,8 @@ from time import sleep  # user code may replace time.sleep, as gevent does
 from typing import NoReturn
 
 from ..worker.logs import LogCollector, PrintStream
-from .protocol import SECRET_VARIABLE
-from .session import Session
+from .protocol import EVENT_PREFIX, EVENTS_VARIABLE, SECRET_VARIABLE
+from .session import Session, prepare
 
 _logger = logging.getLogger("worker_ext")
 
@@ -34,6 +35,7 @@ def main(address: str, kind: str, script_root: str) -> NoReturn:
     """
     secret = os.environ.pop(SECRET_VARIABLE, "")
     faulthandler.enable(sys.__stderr__ or sys.stderr)
+    _tell_tools()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C may reach all processes; the host says when to stop
     _end_with_the_host()
     loop = asyncio.new_event_loop()
@@ -56,6 +58,33 @@ def main(address: str, kind: str, script_root: str) -> NoReturn:
     if failure is None and not session.finished:
         _end_all()
     os._exit(0 if failure is None else 1)  # threads that still run functions are not waited for
+
+
+def stand_by(kind: str) -> NoReturn:
+    """Get ready for an app of a kind, and wait on standard input for the order to run one; end if none comes.
+
+    :param kind: the kind of app.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(Exception):  # what is missing is told when the app is loaded
+        prepare(kind)
+    line = b""
+    while not line.endswith(b"\n"):
+        received = os.read(0, 65_536)
+        if not received:
+            os._exit(0)
+        line += received
+    order = json.loads(line)
+    for name in order["unset"]:
+        os.environ.pop(name, None)
+    os.environ.update(order["environ"])
+    main(*order["arguments"])
+
+
+def _tell_tools() -> None:
+    """Tell an editor, if one has started the host, which process its debugger can attach to."""
+    if os.environ.get(EVENTS_VARIABLE, "").lower() == "true":
+        print(f'{EVENT_PREFIX}{{"name":"python-worker-startup","workerProcessId":{os.getpid()}}}', flush=True)
 
 
 def _end_with_the_host() -> None:

@@ -8,6 +8,7 @@ import gc
 import os
 import sys
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from ..transports.local_socket import connect
 from ..worker import propagation
 from ..worker.logs import LogCollector, capture
 from .app_path import make_importable
+from .deferral import defer
 from .failure import describe, user_traceback
 from .protocol import COUNT, RESULT_HEAD, Kind, pack_error, pack_json, pack_lines
 from .table import make_runtime
@@ -84,12 +86,11 @@ class Session:
     def _load(self) -> dict[str, object]:
         make_importable(self._script_root)
         try:
-            # Imported late, so that the host can be told if the app's Python lacks the package that these need.
+            self._runtime = prepare(self._kind)
             from ..hooks.registry import Registry, extensions_enabled
             from ..worker.worker import Worker
 
             registry = Registry(enabled=extensions_enabled())
-            self._runtime = make_runtime(self._kind)
         except ImportError as error:
             raise _sdk_unusable(error) from error
         self._worker = worker = Worker(self._loop, registry, self.logs)
@@ -172,6 +173,17 @@ class Session:
     def _on_lost(self, _connection: FrameConnection, _error: Exception | None) -> None:
         self._connection = None
         self._ended.set()
+
+
+def prepare(kind: str) -> Runtime:
+    """Import what runs apps of a kind: late, so that the host can be told if the app's Python lacks a package for it.
+
+    :param kind: a key of :data:`worker_ext.runtimes.table.RUNTIMES`.
+    :raises ImportError: if it does.
+    """
+    defer("werkzeug")
+    import_module("worker_ext.worker.worker")
+    return make_runtime(kind)
 
 
 def _sdk_unusable(error: ImportError) -> IndexingError:

@@ -82,6 +82,10 @@ class Worker:
             self._idle.clear()
             await self._idle.wait()
 
+    def close(self) -> None:
+        """Let the pool threads end, in a process that goes on without this worker. Nothing may be invoked any more."""
+        self._pool.close()
+
     async def _on_loop(self, invocation: Invocation, pipeline: Pipeline, done: Done) -> None:
         self._ended(invocation, await run_async(invocation, pipeline), done)
 

@@ -63,10 +63,11 @@ def _place(error: BaseException, script_root: Path, file: Path) -> tuple[str, in
     if isinstance(error, SyntaxError) and error.filename:
         return error.filename, error.lineno
     frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    return next((place for place in reversed(frames) if _is_own(Path(place[0]), script_root)), (str(file), None))
+    return next((place for place in reversed(frames) if is_own(Path(place[0]), script_root)), (str(file), None))
 
 
-def _is_own(file: Path, script_root: Path) -> bool:
+def is_own(file: Path, script_root: Path) -> bool:
+    """Whether a file is of the app itself, not of a package that was installed into its folder."""
     return file.is_relative_to(script_root) and "site-packages" not in file.relative_to(script_root).parts
 
 
