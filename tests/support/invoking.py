@@ -24,6 +24,17 @@ from worker_ext.worker.worker import Worker
 DEADLINE = 10.0
 """Seconds that anything may take before a test gives up on it."""
 
+ERRORS = [
+    ValueError("no"),
+    SystemExit(3),
+    KeyboardInterrupt(),
+    asyncio.CancelledError(),
+    GeneratorExit(),
+    StopIteration("no"),
+    BaseException("no"),
+]
+"""What functions and hooks may raise."""
+
 
 def thread_kind() -> str:
     """``loop`` on the event loop, ``pool`` on a pool thread, else the thread's name."""

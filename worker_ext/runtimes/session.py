@@ -65,7 +65,7 @@ class Session:
         capture(self.logs, os.environ)
         propagation.install()
         try:
-            description = self._load()
+            description = await self._load()
         except WorkerExtError as error:
             self._finish(connection, Kind.BROKEN, [pack_json(pack_error(error))])
         else:
@@ -83,7 +83,7 @@ class Session:
         self._abandoned = True
         self._loop.call_soon(os._exit, 1)  # if the child goes on to run its copy of the loop
 
-    def _load(self) -> dict[str, object]:
+    async def _load(self) -> dict[str, object]:
         make_importable(self._script_root)
         try:
             self._runtime = prepare(self._kind)
@@ -97,6 +97,7 @@ class Session:
         app = self._runtime.load(self._script_root)
         for loaded in app.functions:
             worker.load(loaded.function)
+        await worker.startup()
         return {
             "functions": [loaded.description for loaded in app.functions],
             "problems": [pack_error(problem) for problem in app.problems],
@@ -157,6 +158,7 @@ class Session:
     async def _stop(self, connection: FrameConnection) -> None:
         assert self._worker is not None
         await self._worker.drain()
+        await self._worker.shutdown()
         self._finish(connection)
 
     def _finish(self, connection: FrameConnection, kind: Kind | None = None, parts: list[bytes] | None = None) -> None:
