@@ -35,6 +35,8 @@ HOST = [
     "watchfiles>=0.21",
     'uvloop>=0.19; platform_system != "Windows"',
 ]
+# Wide ranges: whatever an app pins is what its worker uses.
+RPC = ["grpcio>=1.49", "protobuf>=3.20.2"]
 
 setup(
     name="worker-ext",
@@ -46,9 +48,12 @@ setup(
     python_requires=">=3.11",
     # No upper bound: extensions pin azure-functions themselves, and Python 3.13 needs another major version of it.
     install_requires=["azure-functions>=1.7.0"],
-    extras_require={"host": HOST, "dev": DEV, "benchmark": BENCHMARK},
+    extras_require={"host": HOST, "rpc": RPC, "dev": DEV, "benchmark": BENCHMARK},
     packages=find_packages(include=["worker_ext", "worker_ext.*"]),
-    package_data={"worker_ext": ["py.typed"], "worker_ext.cli": ["templates/**/*", "templates/**/.*"]},
+    package_data={
+        "worker_ext": ["py.typed", "worker.config.json", "**/*.proto"],
+        "worker_ext.cli": ["templates/**/*", "templates/**/.*"],
+    },
     entry_points={
         "console_scripts": ["func = worker_ext.cli.main:main", "worker-ext = worker_ext.cli.main:main"],
         "pytest11": ["worker_ext = worker_ext.pytest_plugin"],
