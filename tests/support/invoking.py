@@ -156,9 +156,10 @@ class LocalWorker:
         file: str = "",
         directory: str = "folder",
         parameters: frozenset[str] = frozenset({"req", "context"}),
+        trigger: str = "httpTrigger",
     ) -> Function:
         """Load a function."""
-        function = Function(name, call, directory=directory, file=file, parameters=parameters)
+        function = Function(name, call, directory=directory, file=file, parameters=parameters, trigger=trigger)
         with sole_handler(self.logs):
             self.worker.load(function)
         return function

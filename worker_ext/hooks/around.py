@@ -21,7 +21,7 @@ Ended = tuple[Any, BaseException | None]
 """How a layer or the function ended: its result and its error; an :class:`Outcome` is one that took longer to make."""
 
 Call = Callable[[Function, dict[str, Any]], Ended]
-"""Calls the function with arguments. If that is async, and could be called at all, the result is still to be awaited."""
+"""Calls the function with arguments. If it is async and could be called at all, the result is still to be awaited."""
 
 _Layer = Generator[None, Any, Any]
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from logging import Logger
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import azure.functions as sdk
 
 from ..invocation import LogLine
 from . import sdk as registered
+from .scope import Patterns, target_of
+
+Attached = TypeVar("Attached")
 
 _DATA = "_worker_ext_data"  # the attribute of a context that holds what extensions keep with their invocation
 
@@ -25,12 +28,36 @@ class AppExtensionBase(sdk.AppExtensionBase):
 
     :cvar required: the app must not serve without this extension: where its ``around_invocation_app_level`` cannot be
         run, the app is not loaded.
+    :cvar include: patterns of names of functions (``"Order*"``), one or several; it applies only to these.
+    :cvar exclude: patterns of names of functions; it does not apply to these.
+    :cvar triggers: patterns of types of triggers (``"httpTrigger"`` or just ``"http"``); it applies only to these.
     :cvar priority: extensions with a higher one come first, and so further outside; equal ones in the order of their
         registration.
     """
 
     required: ClassVar[bool] = False
+    include: ClassVar[Patterns] = "*"
+    exclude: ClassVar[Patterns] = ()
+    triggers: ClassVar[Patterns] = "*"
     priority: ClassVar[int] = 0
+
+    @classmethod
+    def scope(
+        cls,
+        *,
+        include: Patterns | None = None,
+        exclude: Patterns | None = None,
+        triggers: Patterns | None = None,
+        priority: int | None = None,
+    ) -> None:
+        """Change what the extension applies to, or when it comes; what is left out stays as it is.
+
+        :param include: see the class.
+        :param exclude: see the class.
+        :param triggers: see the class.
+        :param priority: see the class.
+        """
+        _scope(cls, include=include, exclude=exclude, triggers=triggers, priority=priority)
 
     @classmethod
     def around_invocation_app_level(cls, *args: Any, **kwargs: Any) -> Any:
@@ -94,17 +121,61 @@ class AppExtensionBase(sdk.AppExtensionBase):
 class FuncExtensionBase(sdk.FuncExtensionBase):
     """An extension for some functions; making an instance registers it. Its hooks are methods.
 
+    It applies to the functions that it has been attached to: by ``__file__``, by :meth:`attach`, or, where only
+    ``include`` or ``triggers`` are given, by these. The class variables are those of :class:`AppExtensionBase`.
+
     :param file_path: ``__file__``: in the v1 model, of the function; in the v2 model, it stands for every function
         that is defined in that file.
-    :cvar required: as of :class:`AppExtensionBase`.
-    :cvar priority: as of :class:`AppExtensionBase`.
+    :param include: patterns of names of functions (``"Order*"``), one or several; it applies only to these.
+    :param exclude: patterns of names of functions; it does not apply to these.
+    :param triggers: patterns of types of triggers (``"httpTrigger"`` or just ``"http"``); it applies only to these.
+    :param priority: see the class.
     """
 
     required: ClassVar[bool] = False
-    priority: ClassVar[int] = 0
+    include: Patterns = "*"
+    exclude: Patterns = ()
+    triggers: Patterns = "*"
+    priority: int = 0
 
-    def __init__(self, file_path: str) -> None:
-        super().__init__(file_path)
+    def __init__(
+        self,
+        file_path: str | None = None,
+        *,
+        include: Patterns | None = None,
+        exclude: Patterns | None = None,
+        triggers: Patterns | None = None,
+        priority: int | None = None,
+    ) -> None:
+        if file_path is not None:
+            super().__init__(file_path)
+        else:
+            self._trigger_name = ""  # what the SDK files it under: no function is called so
+            if include is not None or triggers is not None:
+                self.attach("*")
+        self.scope(include=include, exclude=exclude, triggers=triggers, priority=priority)
+
+    def scope(
+        self,
+        *,
+        include: Patterns | None = None,
+        exclude: Patterns | None = None,
+        triggers: Patterns | None = None,
+        priority: int | None = None,
+    ) -> None:
+        """Change what the extension applies to, or when it comes; see :meth:`AppExtensionBase.scope`."""
+        _scope(self, include=include, exclude=exclude, triggers=triggers, priority=priority)
+
+    def attach(self, to: Attached) -> Attached:
+        """Have the extension apply to more functions. It can be used as a decorator.
+
+        :param to: a function, above or below the SDK's decorators; the name of a function, or a pattern of names; or a
+            blueprint, with all that is in it at the end.
+        :returns: what it was given.
+        :raises TypeError: if it was given something else.
+        """
+        registered.extensions().attach(self, target_of(to))
+        return to
 
     def around_invocation(self, *args: Any, **kwargs: Any) -> Any:
         """Run around the function; see :meth:`AppExtensionBase.around_invocation_app_level`."""
@@ -144,6 +215,13 @@ class FuncExtensionBase(sdk.FuncExtensionBase):
     def detach(self) -> None:
         """Take this extension away: its hooks do not run from the next invocation on."""
         registered.extensions().remove(self)
+
+
+def _scope(owner: Any, **given: Any) -> None:
+    for name, value in given.items():
+        if value is not None:
+            setattr(owner, name, value)
+    registered.extensions().changed()
 
 
 def _data(owner: Any, context: Any) -> dict[Any, Any]:

@@ -1,7 +1,7 @@
 """Which hooks run for a function.
 
-An application-level extension registers when its class is created and applies to every function; a function-level
-one registers when it is instantiated with ``__file__`` and applies to the functions of that name or of that file.
+An application-level extension registers when its class is created and applies to every function that it admits; a
+function-level one registers when it is made and applies to those that it is attached to.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from ..function import Function, is_async_callable
 from .hook import APP_LEVEL, Hook, find, is_ours, problem_of
 from .logger import hook_logger
-from .required import FLAG, Refusal, refusals
+from .required import EVERYTHING, FLAG, Abilities, Refusal, refusals
+from .scope import admits
 from .sdk import extensions
 from .switches import is_on
 
@@ -45,11 +46,13 @@ class Registry:
     """The extensions of this process, as the functions see them.
 
     :param enabled: whether there are any to be seen (:func:`extensions_enabled`).
+    :param abilities: what the worker can do for them.
     """
 
-    def __init__(self, *, enabled: bool) -> None:
+    def __init__(self, *, enabled: bool, abilities: Abilities = EVERYTHING) -> None:
         self._extensions = extensions()
         self._enabled = enabled
+        self._abilities = abilities
         self._refused: set[str] = set()
         self._failed: list[Refusal] = []
 
@@ -67,7 +70,7 @@ class Registry:
         refused = self.refusals()
         if refused:
             return HookSet(refusal=refused[0])
-        app, own = self._apps(), self._attached(function)
+        app, own = self._apps(function), self._instances(function)
 
         def of(name: str, *, inwards: bool) -> tuple[Hook, ...]:
             levels = [(app, f"{name}{APP_LEVEL}"), (own, name)]
@@ -85,8 +88,8 @@ class Registry:
     def load_hooks_for(self, function: Function) -> tuple[Hook, ...]:
         """The hooks that run when ``function`` has been loaded: function-level ones first."""
         return (
-            *self._usable(self._attached(function), "post_function_load"),
-            *self._usable(self._apps(), f"post_function_load{APP_LEVEL}"),
+            *self._usable(self._instances(function), "post_function_load"),
+            *self._usable(self._apps(function), f"post_function_load{APP_LEVEL}"),
         )
 
     def own_hooks(self, name: str) -> tuple[Hook, ...]:
@@ -95,13 +98,13 @@ class Registry:
 
     def log_hooks_for(self, function: Function | None) -> tuple[Hook, ...]:
         """The hooks that see the lines of a function's invocations, or those that belong to no invocation."""
-        own = self._attached(function) if function is not None else []
-        return tuple(self._usable([*self._apps(), *own], "on_log"))
+        own = self._instances(function) if function is not None else []
+        return tuple(self._usable([*self._apps(function), *own], "on_log"))
 
     def refusals(self) -> list[Refusal]:
         """Why no function may be called: the required extensions that cannot do their work."""
         owners = [*self._extensions.leaves(), *(made.instance for made in self._extensions.functions)]
-        return [*refusals(owners, enabled=self._enabled), *self._failed]
+        return [*refusals(owners, enabled=self._enabled, abilities=self._abilities), *self._failed]
 
     def refuse(self, extension: str, reason: str, hint: str) -> None:
         """Have no function called any more, because a required extension has turned out not to be able to work."""
@@ -113,20 +116,14 @@ class Registry:
         classes = [*self._apps(), *(type(instance) for instance in self._instances())]
         return list(dict.fromkeys(cls.__name__ for cls in classes))
 
-    def _apps(self) -> list[Any]:
-        return _by_priority(self._extensions.leaves()) if self._enabled else []
+    def _apps(self, function: Function | None = None) -> list[Any]:
+        """The application-level extensions, all or those that apply to a function."""
+        return _ordered(self._extensions.leaves(), function) if self._enabled else []
 
-    def _instances(self) -> list[Any]:
-        return _by_priority(made.instance for made in self._extensions.functions) if self._enabled else []
-
-    def _attached(self, function: Function) -> list[Any]:
-        lowered = function.name.lower()
-        applying = {
-            id(instance)
-            for instance, name, file in self._extensions.functions
-            if name == lowered or (file and file == function.file)
-        }
-        return [instance for instance in self._instances() if id(instance) in applying]
+    def _instances(self, function: Function | None = None) -> list[Any]:
+        """The function-level extensions, all or those that apply to a function."""
+        made = self._extensions.functions if self._enabled else []
+        return _ordered([one.instance for one in made if function is None or one.applies_to(function)], function)
 
     def _usable(self, owners: Iterable[Any], name: str) -> Iterator[Hook]:
         for owner in owners:
@@ -144,5 +141,7 @@ class Registry:
                 logger.error("%s is not run: %s", name, problem)
 
 
-def _by_priority(owners: Iterable[Any]) -> list[Any]:
-    return sorted(owners, key=lambda owner: -owner.priority if is_ours(owner) else 0)
+def _ordered(owners: list[Any], function: Function | None) -> list[Any]:
+    """Those that apply to the function, by priority."""
+    admitted = [owner for owner in owners if function is None or not is_ours(owner) or admits(owner, function)]
+    return sorted(admitted, key=lambda owner: -owner.priority if is_ours(owner) else 0)

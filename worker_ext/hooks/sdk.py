@@ -15,6 +15,9 @@ from typing import Any, NamedTuple
 from azure.functions import AppExtensionBase, FuncExtensionBase
 from azure.functions.extension import ExtensionMeta
 
+from ..function import Function
+from .scope import Target, in_file
+
 _FILE = "_worker_ext_file"  # the attribute of a function-level extension that holds the file that it was made in
 
 
@@ -22,14 +25,15 @@ class FunctionExtension(NamedTuple):
     """A function-level extension.
 
     :ivar instance: the extension.
-    :ivar function: the lower-case name of the function that the SDK takes it to be for: the first part of the path,
-        seen from the app's folder, of the file that it was made in.
-    :ivar file: that file, absolute; empty if it is not known.
+    :ivar targets: what it has been attached to.
     """
 
     instance: Any
-    function: str
-    file: str
+    targets: list[Target]
+
+    def applies_to(self, function: Function) -> bool:
+        """Whether it has been attached to a function."""
+        return any(target(function) for target in self.targets)
 
 
 class Extensions:
@@ -68,10 +72,25 @@ class Extensions:
         self.changed()
 
     def add_function(self, instance: Any) -> None:
-        """Note a function-level extension."""
-        name = str(instance._trigger_name).lower()
-        self.functions.append(FunctionExtension(instance, name, getattr(instance, _FILE, "")))
+        """Note a function-level extension, for the functions of the file that it was made in.
+
+        Of a file in a folder, the SDK takes the folder's name for that of a v1 function.
+        """
+        made_in = in_file(str(instance._trigger_name).lower(), getattr(instance, _FILE, ""))
+        self._made(instance).targets.append(made_in)
         self.changed()
+
+    def attach(self, instance: Any, target: Target) -> None:
+        """Have a function-level extension apply to more functions."""
+        self._made(instance).targets.append(target)
+        self.changed()
+
+    def _made(self, instance: Any) -> FunctionExtension:
+        for made in self.functions:
+            if made.instance is instance:
+                return made
+        self.functions.append(FunctionExtension(instance, []))
+        return self.functions[-1]
 
     def remove(self, owner: Any) -> None:
         """Forget an extension: a class if it is application-level, else an instance. The SDK forgets it too."""
