@@ -1,0 +1,67 @@
+"""What the host keeps about an app between its starts: when timers ran, which blobs have been handled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+FOLDER = ".worker_ext"
+"""The folder in the app's own. The file watcher ignores it, as its name begins with a dot; Git is told to."""
+
+
+_IGNORE = "# The local host keeps here when timers ran and which blobs it has handled.\n*\n"
+
+
+class State:
+    """Small JSON documents by name, in :data:`FOLDER`.
+
+    A document is replaced as a whole: whoever reads it sees the one before or the one after, even if the machine stops.
+
+    :param script_root: the app's folder.
+    """
+
+    def __init__(self, script_root: Path) -> None:
+        self._folder = script_root / FOLDER
+
+    def read(self, group: str, name: str) -> Any:
+        """The document of that name; ``None`` if there is none, or it is damaged.
+
+        :param group: what kind of document it is, such as ``timers``.
+        """
+        try:
+            return json.loads(self._file(group, name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def write(self, group: str, name: str, document: Any) -> None:
+        """Keep a document.
+
+        :raises OSError: if the folder cannot be written to.
+        """
+        file = self._file(group, name)
+        if not file.parent.is_dir():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with (
+                contextlib.suppress(FileExistsError),
+                open(self._folder / ".gitignore", "x", encoding="utf-8") as ignore,
+            ):
+                ignore.write("# The local host keeps here when timers ran and which blobs it has handled.\n*\n")
+        descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=".")
+        try:
+            with open(descriptor, "w", encoding="utf-8") as stream:
+                json.dump(document, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(temporary).replace(file)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def _file(self, group: str, name: str) -> Path:
+        """A file for the name, readable where possible; names may differ in nothing but case, or hold any character."""
+        readable = "".join(character if character.isalnum() else "-" for character in name)[:60]
+        return self._folder / group / f"{readable}.{hashlib.sha256(name.encode()).hexdigest()[:8]}.json"
