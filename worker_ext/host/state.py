@@ -45,11 +45,7 @@ class State:
         file = self._file(group, name)
         if not file.parent.is_dir():
             file.parent.mkdir(parents=True, exist_ok=True)
-            with (
-                contextlib.suppress(FileExistsError),
-                open(self._folder / ".gitignore", "x", encoding="utf-8") as ignore,
-            ):
-                ignore.write("# The local host keeps here when timers ran and which blobs it has handled.\n*\n")
+            (self._folder / ".gitignore").write_text(_IGNORE, encoding="utf-8")
         descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=".")
         try:
             with open(descriptor, "w", encoding="utf-8") as stream:

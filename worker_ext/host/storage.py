@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 from ..errors import ConfigurationError
-from .bindings.expressions import lookup_setting
+from .setting_values import lookup_setting
 
 DEFAULT_CONNECTION = "AzureWebJobsStorage"
 _DEVELOPMENT = "UseDevelopmentStorage"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ...errors import InvocationError
 
 if TYPE_CHECKING:
     from ..settings import HostJson
     from ..storage import Storage
-    from .expressions import BindingData
+
+BindingData: TypeAlias = Mapping[str, Any]
+"""What binding expressions can name: what the trigger knows, and the properties of a JSON document that it gave."""
 
 
 class BindingFailed(InvocationError):

@@ -1,4 +1,4 @@
-"""Binding expressions: ``%SETTING%`` and ``{name}`` in paths, names of queues and keys of tables.
+"""Binding expressions: ``{name}`` in paths, names of queues and keys of tables.
 
 Source: https://learn.microsoft.com/azure/azure-functions/functions-bindings-expressions-patterns
 """
@@ -13,42 +13,11 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ...errors import ConfigurationError
-from .base import BindingFailed
+from .base import BindingData, BindingFailed
 
-BindingData = Mapping[str, Any]
-"""What expressions can name: what the trigger knows, and the properties of a JSON document that it gave."""
-
-_SETTING = re.compile(r"%([^%]+)%")
 _GUID_FORMATS = {"": "{}", "d": "{}", "n": "{}", "b": "{{{}}}", "p": "({})"}
 _DEFAULT_TIME = "yyyy-MM-ddTHH-mm-ssK"
 _TIME_PARTS = re.compile(r"'[^']*'|\"[^\"]*\"|\\.|yyyy|yy|y|MMMM|MMM|MM|M|dddd|ddd|dd|d|HH|H|hh|h|mm|m|ss|s|f+|tt|K|.")
-
-
-def resolve_settings(text: str, environ: Mapping[str, str], what: str) -> str:
-    """Replace every ``%NAME%`` by the app setting of that name.
-
-    :param what: what the text is, for the error.
-    :raises ConfigurationError: if there is no such setting.
-    """
-
-    def value(match: re.Match[str]) -> str:
-        found = lookup_setting(match[1], environ)
-        if found is None:
-            raise ConfigurationError(
-                f"{what} is {text!r}, but there is no setting {match[1]}",
-                hint=f'Add "{match[1]}" to the Values of local.settings.json, or set it in the environment.',
-            )
-        return found
-
-    return _SETTING.sub(value, text)
-
-
-def lookup_setting(name: str, environ: Mapping[str, str]) -> str | None:
-    """An app setting by its name; the case counts only where two differ in nothing else."""
-    if name in environ:
-        return environ[name]
-    folded = name.lower()
-    return next((value for key, value in environ.items() if key.lower() == folded), None)
 
 
 def json_properties(data: bytes) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, tzinfo
 
 from ...errors import ConfigurationError
-from ..bindings.expressions import lookup_setting
+from ..setting_values import lookup_setting
 
 SETTING = "WEBSITE_TIME_ZONE"
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...errors import ConfigurationError, WorkerBusy
 from ..bindings.base import Scope
-from ..bindings.expressions import resolve_settings
+from ..setting_values import resolve_settings
 from ..storage import Storage
 from .base import TriggerEvent, TriggerServices
 from .by_hand import REASON
