@@ -43,9 +43,7 @@ class State:
         :raises OSError: if the folder cannot be written to.
         """
         file = self._file(group, name)
-        if not file.parent.is_dir():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            (self._folder / ".gitignore").write_text(_IGNORE, encoding="utf-8")
+        self._make(file.parent)
         descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=".")
         try:
             with open(descriptor, "w", encoding="utf-8") as stream:
@@ -56,6 +54,19 @@ class State:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+    def file(self, name: str) -> Path:
+        """A file in the folder for what is no small document.
+
+        :raises OSError: if the folder cannot be made.
+        """
+        self._make(self._folder)
+        return self._folder / name
+
+    def _make(self, folder: Path) -> None:
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            (self._folder / ".gitignore").write_text(_IGNORE, encoding="utf-8")
 
     def _file(self, group: str, name: str) -> Path:
         """A file for the name, readable where possible; names may differ in nothing but case, or hold any character."""

@@ -25,13 +25,12 @@ _CLIENTS = {
 }
 
 
-def connection_string(name: str | None, environ: Mapping[str, str], *, function: str) -> str:
+def connection_string(name: str | None, environ: Mapping[str, str]) -> str:
     """The connection string that a binding's ``connection`` names.
 
     As in Azure, the setting may have ``AzureWebJobs`` before its name, or be one of ``ConnectionStrings``.
 
     :param name: the name; none for :data:`DEFAULT_CONNECTION`.
-    :param function: the name of the function, for the error.
     :raises ConfigurationError: if there is no such setting, or it is no connection string.
     """
     name = name or DEFAULT_CONNECTION
@@ -41,7 +40,7 @@ def connection_string(name: str | None, environ: Mapping[str, str], *, function:
     if not found:
         identity = any(key.lower().startswith(f"{name}__".lower()) for key in environ)
         raise ConfigurationError(
-            f"{function} uses the storage connection {name}, and there is no setting of that name"
+            f"it uses the storage connection {name}, and there is no setting of that name"
             + ("; identity-based connections are not available on this host" if identity else ""),
             hint=f'For the emulator, add "{name}": "UseDevelopmentStorage=true" to the Values of local.settings.json.',
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -55,12 +55,13 @@ class Template:
         """Whether there is no expression in it."""
         return all(isinstance(part, str) for part in self._parts)
 
-    def fill(self, data: BindingData) -> str:
+    def fill(self, data: BindingData, *, escape: Callable[[str], str] = str) -> str:
         """The text with the values of its expressions.
 
+        :param escape: applied to each value.
         :raises BindingFailed: if one has no value.
         """
-        return "".join(part if isinstance(part, str) else self._value(part, data) for part in self._parts)
+        return "".join(part if isinstance(part, str) else escape(self._value(part, data)) for part in self._parts)
 
     def _value(self, expression: _Expression, data: BindingData) -> str:
         name = expression.name.lower()

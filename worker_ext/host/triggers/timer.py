@@ -5,7 +5,6 @@ Source: https://learn.microsoft.com/azure/azure-functions/functions-bindings-tim
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -18,6 +17,7 @@ from ..storage import Storage
 from .base import TriggerEvent, TriggerServices
 from .by_hand import REASON
 from .ncrontab import parse_schedule
+from .polling import first_of
 from .time_zone import time_zone
 
 _SHOWN = 5
@@ -76,7 +76,8 @@ class TimerTrigger:
             if following is None:
                 services.console.warning(f"The schedule of {self._function} has no occurrence any more.")
                 return
-            if await _comes(services, following):
+            await first_of(services.clock.sleep_until(following), services.stopping.wait())
+            if not services.stopping.is_set():
                 await self._fire(services, status, following)
 
     async def by_hand(self, storage: Storage, text: str) -> TriggerEvent:
@@ -155,20 +156,6 @@ class _Status:
             self._services.state.write(_GROUP, self._function, document)
         except OSError as error:
             self._services.console.warning(f"When {self._function} ran cannot be kept: {error}")
-
-
-async def _comes(services: TriggerServices, moment: datetime) -> bool:
-    """Wait for ``moment``; whether it has come before the trigger was to stop."""
-    waits = [
-        asyncio.ensure_future(services.clock.sleep_until(moment)),
-        asyncio.ensure_future(services.stopping.wait()),
-    ]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
-    return not services.stopping.is_set()
 
 
 def _local(moment: datetime, zone: tzinfo) -> str:
