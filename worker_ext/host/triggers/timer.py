@@ -143,7 +143,7 @@ class _Status:
         """The occurrence that the host has missed while it did not run; none if the schedule was another one then."""
         if self.next is not None and self.last != _NEVER and next_after(self.last) != self.next:
             self.next = None
-        return self.next if self.next is not None and self.next < now else None
+        return self.next if self.next is not None and self.next <= now else None
 
     def update(self, last: datetime, following: datetime | None, updated: datetime) -> None:
         """Note when it fired, and keep that."""
