@@ -79,8 +79,12 @@ def test_an_editor_can_attach_its_debugger_to_what_it_starts(folder, model):
     assert "debugpy" in tasks[start["dependsOn"]]["args"]
     # VS Code's regular expressions, in what is the same to Python's.
     matcher = start["problemMatcher"]
-    assert re.search(matcher["background"]["endsPattern"], "[2026-11-24T14:10:16Z] Worker process started and initialized.")
-    problem = re.search(matcher["pattern"]["regexp"], "[2026-11-24T14:10:16Z] /app/function_app.py:3: syntax error: what")
+    assert re.search(
+        matcher["background"]["endsPattern"], "[2026-11-24T14:10:16Z] Worker process started and initialized."
+    )
+    problem = re.search(
+        matcher["pattern"]["regexp"], "[2026-11-24T14:10:16Z] /app/function_app.py:3: syntax error: what"
+    )
     assert problem.groups() == ("/app/function_app.py", "3", "syntax error: what")
     settings = json.loads((folder / ".vscode" / "settings.json").read_text())
     assert settings["azureFunctions.projectLanguageModel"] == int(model[1])

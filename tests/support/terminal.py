@@ -63,8 +63,8 @@ class Terminal:
     def wait_for(self, text: str) -> None:
         """Wait until the screen has shown ``text``, whatever it is decorated with."""
         with self._changed:
-            seen = self._changed.wait_for(lambda: text in self.shown or self._ended, DEADLINE)
-            assert seen and text in self.shown, f"the terminal did not show {text!r}:\n{self.shown}"
+            self._changed.wait_for(lambda: text in self.shown or self._ended, DEADLINE)
+            assert text in self.shown, f"the terminal did not show {text!r}:\n{self.shown}"
 
     @property
     def shown(self) -> str:
