@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
+import pytest
+
 DEADLINE = 20.0
 
 
@@ -23,8 +25,7 @@ class Terminal:
     """
 
     def __init__(self, command: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None) -> None:
-        import pty
-
+        pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
         self._master, slave = pty.openpty()
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
