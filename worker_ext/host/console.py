@@ -65,8 +65,8 @@ class Console:
         self._stream = sys.stdout if stream is None else stream
         self._colours = self._stream.isatty() and "NO_COLOR" not in os.environ
         self._lines: list[str] = []
-        self._second = 0
-        self._stamp = ""
+        self._millisecond = self._second = 0
+        self._stamp = self._second_stamp = ""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._json: JsonLines | None = None
         self._for_people = True
@@ -195,12 +195,16 @@ class Console:
             self.flush()
 
     def _now(self) -> str:
-        now = time.time()
-        second = int(now)
-        if second != self._second:
-            self._second = second
-            self._stamp = time.strftime("[%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
-        return f"{self._stamp}{int((now - second) * 1000):03d}Z] "
+        """The time as each line begins with it; put into words once a millisecond, as many lines may come in one."""
+        millisecond = int(time.time() * 1000)
+        if millisecond != self._millisecond:
+            self._millisecond = millisecond
+            second, rest = divmod(millisecond, 1000)
+            if second != self._second:
+                self._second = second
+                self._second_stamp = time.strftime("[%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+            self._stamp = f"{self._second_stamp}{rest:03d}Z] "
+        return self._stamp
 
     def _paint(self, colour: str, text: str) -> str:
         return f"{colour}{text}{_RESET}" if self._colours else text
