@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _LAST_ANSWERS = 1.0
 """Seconds that the last answers have to leave when the host stops."""
 _LONGEST_BACKOFF = 30.0
+_TELL_WAITING = 5.0
+"""Seconds after which the console tells, again and again, that the app is still being loaded."""
 
 
 class Host:
@@ -243,8 +245,15 @@ class Host:
         """Answer requests that came before the app was there and have waited as long as it may take to load."""
         limit = self._options.timeout
         reason = f"the function app has not been loaded within {limit:g} s; the host's console may tell why"
+        interval = min(1.0, limit / 4)
+        waited, told = 0.0, 0.0
         while front.app is None:
-            await asyncio.sleep(min(1.0, limit / 4))
+            await asyncio.sleep(interval)
+            waited += interval
+            if not self._is_broken and waited - told >= _TELL_WAITING:
+                told = waited
+                debugger = "; a debugger may have to be attached first" if self._settings.arguments else ""
+                self._console.info(f"Waiting for the worker process to load the app ({waited:.0f} s{debugger}).")
             front.expire(limit, reason)
 
     # Edits
