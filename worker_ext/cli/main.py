@@ -41,7 +41,7 @@ VERBS = (
     Verb(("host start", "start"), "worker_ext.cli.host_start", "run the functions of this folder"),
     Verb(("init",), "worker_ext.cli.init", "make a new function app"),
     Verb(("new",), "worker_ext.cli.new", "add a function to the app in this folder"),
-    Verb(("worker-directory",), "worker_ext.cli.worker_directory", "print the folder of the worker for a Functions host"),
+    Verb(("worker-directory",), "worker_ext.cli.worker_directory", "print where the worker for a Functions host is"),
 )
 
 
