@@ -26,8 +26,8 @@ DEV = [
     "wheel",
 ]
 BENCHMARK = ["functions-framework>=3.8", "matplotlib>=3.8", "starlette>=0.40", "uvicorn[standard]>=0.30"]
-# Wide ranges: whatever an app pins is what its worker uses.
-RPC = ["grpcio>=1.49", "protobuf>=3.20.2"]
+# Wide ranges: what an app pins is what its worker uses. The worker itself needs no grpcio, the host for tests does.
+RPC = ["grpcio>=1.49", "h2>=4.1", "protobuf>=3.20.2"]
 HOST = ["httptools>=0.6", "watchfiles>=0.21", 'uvloop>=0.19; platform_system != "Windows"']
 
 setup(
