@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "host": NOUNS | {DOOR, "jsonc", "hooks", "transports", "worker", "runtimes"},
     "cli": NOUNS | {DOOR, "jsonc", "hooks", "transports", "worker", "runtimes", "host"},
     "testing": NOUNS | {DOOR, "hooks", "transports", "worker", "runtimes", "host"},
+    "pytest_plugin": {"testing"},
     "__main__": {"cli"},
 }
 """What each part of worker_ext, a module or a folder, may import of the other parts. A new part gets a line here."""

@@ -18,7 +18,7 @@ from time import sleep  # user code may replace time.sleep, as gevent does
 from typing import NoReturn
 
 from ..worker.logs import LogCollector, PrintStream
-from .protocol import SECRET_VARIABLE
+from .protocol import EVENT_PREFIX, EVENTS_VARIABLE, SECRET_VARIABLE
 from .worker_session import WorkerSession
 
 _logger = logging.getLogger("worker_ext")
@@ -38,6 +38,7 @@ def main(address: str, kind: str, script_root: str) -> NoReturn:
 
     secret = os.environ.pop(SECRET_VARIABLE, "")
     _end_with_the_host()
+    _tell_tools()
     live(lambda loop: Session(kind, Path(script_root).resolve(), loop, address, secret))
 
 
@@ -91,6 +92,12 @@ def stand_by(kind: str) -> NoReturn:
         os.environ.pop(name, None)
     os.environ.update(order["environ"])
     main(*order["arguments"])
+
+
+def _tell_tools() -> None:
+    """Tell an editor, if one has started the host, which process its debugger can attach to."""
+    if os.environ.get(EVENTS_VARIABLE, "").lower() == "true":
+        print(f'{EVENT_PREFIX}{{"name":"python-worker-startup","workerProcessId":{os.getpid()}}}', flush=True)
 
 
 def _end_with_the_host() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from azure.functions.meta import Datum
 
 from ...context import Context, RetryContext
+from ...errors import IndexingError
 from ...invocation import Invocation
 from ..base import Answer, LoadedApp, LoadedFunction, Runtime
 from ..protocol import unpack_json
@@ -26,7 +27,26 @@ class AzureRuntime(Runtime):
 
     def load(self, script_root: Path) -> LoadedApp:
         """Load the app (see :meth:`Runtime.load`)."""
-        functions, problems = loader.load(script_root)
+        return self._take(*loader.load(script_root))
+
+    def load_app(self, app: Any, script_root: Path, script: Path) -> LoadedApp:
+        """Load a v2 app that exists already.
+
+        :param app: the function app.
+        :param script_root: its folder, absolute.
+        :param script: the file that it is in.
+        :raises IndexingError: if no function of it can be run.
+        """
+        return self._take(*loader.load_app(app, script_root, script))
+
+    def bound(self, name: str) -> BoundFunction:
+        """The function of that name, with its bindings.
+
+        :raises KeyError: if there is none.
+        """
+        return self._bound[name]
+
+    def _take(self, functions: list[BoundFunction], problems: list[IndexingError]) -> LoadedApp:
         self._bound = {bound.function.name: bound for bound in functions}
         return LoadedApp([LoadedFunction(bound.function, _describe(bound)) for bound in functions], problems)
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from ... import jsonc
 from ...errors import ConfigurationError, IndexingError
+from ...function import definition_of
 from .bindings import Binding, BoundFunction, bind
-from .user_code import APP_PACKAGE, definition_of, import_user_module
+from .user_code import APP_PACKAGE, import_user_module
 
 _logger = logging.getLogger("worker_ext")
 
