@@ -40,8 +40,8 @@ HOST = [
     "watchfiles>=0.21",
     'uvloop>=0.19; platform_system != "Windows"',
 ]
-# Wide ranges: whatever an app pins is what its worker uses.
-RPC = ["grpcio>=1.49", "protobuf>=3.20.2"]
+# Wide ranges: what an app pins is what its worker uses. The worker itself needs no grpcio, the host for tests does.
+RPC = ["grpcio>=1.49", "h2>=4.1", "protobuf>=3.20.2"]
 
 setup(
     name="worker-ext",
