@@ -85,6 +85,7 @@ class Session:
         make_importable(self._script_root)
         try:
             # Imported late, so that the host can be told if the app's Python lacks the package that these need.
+            from ..hooks.discovery import load_named
             from ..hooks.registry import Registry, extensions_enabled
             from ..worker.worker import Worker
 
@@ -92,6 +93,7 @@ class Session:
             self._runtime = make_runtime(self._kind)
         except ImportError as error:
             raise _sdk_unusable(error) from error
+        load_named()
         self._worker = worker = Worker(self._loop, registry, self.logs)
         app = self._runtime.load(self._script_root)
         for loaded in app.functions:
