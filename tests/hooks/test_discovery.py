@@ -51,7 +51,7 @@ def install(extensions, tmp_path, monkeypatch):
 
 
 def load(names, **settings):
-    return load_named({"WORKER_EXT_EXTENSIONS": names, **settings})
+    return load_named({"WORKER_EXT_EXTENSIONS": names, **settings}, {"worker-ext": "1.0"})
 
 
 def refusal(names, **settings):
@@ -126,7 +126,7 @@ class TestTroubles:
         needs = ["azure-functions>=99", "pytest>=1", "worker-ext>=98", "not-installed>=1", "pytest<0.1; extra == 'x'"]
         install("one", "raise AssertionError('it is not even imported')", requires=needs)
         text = refusal("one")
-        assert re.search(r"needs azure-functions>=99, but [\w.]+ is installed and worker-ext>=98, but", text)
+        assert re.search(r"needs azure-functions>=99, but [\w.]+ is installed and worker-ext>=98, but 1\.0 is", text)
         assert "pytest" not in text
         assert "pip install --upgrade python-worker-extension-one" in text
 

@@ -15,11 +15,11 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points, version
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from azure.functions import AppExtensionBase
 
-from .. import __version__
 from ..errors import ConfigurationError
 from .configuration import configure, prefix_of
 
@@ -45,17 +45,20 @@ class Named(NamedTuple):
     extension: type
 
 
-def load_named(environ: Mapping[str, str] = os.environ) -> list[Named]:
+def load_named(
+    environ: Mapping[str, str] = os.environ, provided: Mapping[str, str] = MappingProxyType({})
+) -> list[Named]:
     """Import and configure what :data:`SETTING` names. Call this when the app's packages can be imported.
 
     :param environ: the settings.
+    :param provided: versions of packages that are there without being installed, by their names.
     :raises ConfigurationError: if an extension is not installed, needs another version of a package than is installed,
         cannot be imported, or does not take what the settings tell it.
     """
     listed = [name.strip() for name in environ.get(SETTING, "").split(",") if name.strip()]
     offered = _offered() if listed else {}
     names = sorted(offered) if listed == ["*"] else list(dict.fromkeys(listed))
-    found = [Named(name, _load(name, offered)) for name in names]
+    found = [Named(name, _load(name, offered, provided)) for name in names]
     for name, extension in found:
         configure(name, extension, environ)
     prefixes = tuple(prefix_of(name) for name in names)
@@ -73,7 +76,7 @@ def _offered() -> dict[str, list[EntryPoint]]:
     return offered
 
 
-def _load(name: str, offered: Mapping[str, list[EntryPoint]]) -> type:
+def _load(name: str, offered: Mapping[str, list[EntryPoint]], provided: Mapping[str, str]) -> type:
     points = offered.get(name, [])
     if not points:
         raise _missing(name, offered)
@@ -84,7 +87,7 @@ def _load(name: str, offered: Mapping[str, list[EntryPoint]]) -> type:
             hint="Uninstall all but one of them.",
         )
     point = points[0]
-    if conflicts := _conflicts(point.dist):
+    if conflicts := _conflicts(point.dist, provided):
         raise ConfigurationError(
             f"the extension {name} ({_package(point)}) needs {' and '.join(conflicts)}",
             hint=f"Install versions that go together:  {sys.executable} -m pip install --upgrade {_project(point)}",
@@ -138,7 +141,7 @@ def _package(point: EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist else point.module
 
 
-def _conflicts(package: Distribution | None) -> list[str]:
+def _conflicts(package: Distribution | None, provided: Mapping[str, str]) -> list[str]:
     """What a package requires in a version that is not the installed one. What is missing shows when it is imported."""
     parse = _requirement_parser()
     if package is None or parse is None:
@@ -148,15 +151,13 @@ def _conflicts(package: Distribution | None) -> list[str]:
         requirement = parse(text)
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
-        installed = _installed(requirement.name)
+        installed = provided.get(requirement.name) or _installed(requirement.name)
         if installed is not None and not requirement.specifier.contains(installed, prereleases=True):
             found.append(f"{requirement.name}{requirement.specifier}, but {installed} is installed")
     return found
 
 
 def _installed(project: str) -> str | None:
-    if project.lower().replace("_", "-") == "worker-ext":
-        return __version__  # the host brings it along, whatever is installed for the app
     try:
         return version(project)
     except PackageNotFoundError:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import __version__
 from ..errors import IndexingError, ProtocolError, WorkerExtError
 from ..invocation import Invocation, LogRecord, Outcome
 from ..transports.frames import Frame, FrameConnection
@@ -93,7 +94,7 @@ class Session:
             self._runtime = make_runtime(self._kind)
         except ImportError as error:
             raise _sdk_unusable(error) from error
-        load_named()
+        load_named(provided={"worker-ext": __version__})
         self._worker = worker = Worker(self._loop, registry, self.logs)
         app = self._runtime.load(self._script_root)
         for loaded in app.functions:
