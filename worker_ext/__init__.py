@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import bridge
 from .context import Context, RetryContext, TraceContext
 from .errors import (
     ConfigurationError,
@@ -50,3 +51,6 @@ def __getattr__(name: str) -> Any:
 
         return getattr(base, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+bridge.install()
