@@ -121,13 +121,13 @@ class Bridge:
         if self.enabled:
             _logger.warning("hooks of extensions are inactive: %s\n  %s", because, hint)
         self._registry.limit(Abilities(frozenset(), awaits=False, because=because, hint=hint))
-        self._is_serving = not self._functions
+        self._is_serving = True
 
     def adapt(self) -> None:
         """Do what the extensions that there are now want. They have changed, or the functions have."""
         if self._is_serving:
             self.check_or_end()
-        if self._loop is None or not self.enabled:
+        if self._loop is None or self._loop.is_closed() or not self.enabled:
             return
         if any(self._registry.log_hooks_for(function) for function in (None, *self._functions)):
             log_lines.review_by(self._registry)
