@@ -26,7 +26,7 @@ DEV = [
     "wheel",
 ]
 BENCHMARK = ["functions-framework>=3.8", "matplotlib>=3.8", "starlette>=0.40", "uvicorn[standard]>=0.30"]
-HOST = ["httptools>=0.6", "platformdirs>=4", "watchfiles>=0.21", 'uvloop>=0.19; platform_system != "Windows"']
+HOST = ["httptools>=0.6", "watchfiles>=0.21", 'uvloop>=0.19; platform_system != "Windows"']
 
 setup(
     name="worker-ext",

@@ -17,6 +17,9 @@ from ..errors import ConfigurationError, IndexingError, WorkerExtError
 from .app_settings import AppSettings, HostOptions, read_settings
 from .console import Console
 from .invoker import Invoker
+from .keys import MASTER, KeyStore
+from .state import state_folder
+from .status import HostStatus
 from .supervisor import Policy, Supervisor
 from .worker_process import WorkerCommand
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from .call import Call
     from .functions import HostedApp
     from .http_front import HttpFront
+    from .site import Site
 
 _LAST_ANSWERS = 1.0
 """Seconds that the last answers have to leave when the host stops."""
@@ -46,9 +50,11 @@ class Host:
         self._settings = read_settings(options)
         self._supervisor = Supervisor(self._command, self._policy(self._settings), console, self)
         self._invoker = Invoker(self._supervisor, console)
+        self._status = HostStatus(options.script_root, self._settings.python)
+        self._keys = KeyStore(state_folder(options.script_root))
         self._front: HttpFront | None = None
+        self._site: Site | None = None
         self._port: int | None = None  # once it is listened on
-        self._is_broken = False  # whether the app as it is in its folder cannot be loaded
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -66,11 +72,24 @@ class Host:
             await asyncio.sleep(0)  # now the worker process exists: it starts up while this one imports the rest
             from ..transports.http1 import HttpServer
             from .http_front import HttpFront, error_page
+            from .site import Site
 
-            self._front = front = HttpFront(self._invoker, self._console, self._settings)
+            self._site = site = Site(
+                self._status,
+                self._options,
+                page=self._settings.homepage,
+                keys=self._keys,
+                invoker=self._invoker,
+                supervisor=self._supervisor,
+                drain=self._drain,
+            )
+            keys = self._keys if self._options.enable_auth else None
+            scheme = self._options.scheme
+            self._front = front = HttpFront(self._invoker, self._console, self._settings, site, keys, scheme=scheme)
             server = HttpServer(front.handle, error_body=error_page)
             tasks.append(asyncio.create_task(self._watch()))
             self._port = await self._listen(server)
+            self._status.base = f"{scheme}://{_shown(self._options.address)}:{self._port}"
             if front.app is not None:
                 self._list(front.app)
             tasks.append(asyncio.create_task(self._expire(front)))
@@ -98,6 +117,9 @@ class Host:
 
     async def _end(self, server: HttpServer) -> None:
         server.stop_accepting()
+        self._status.stopping = True
+        if self._site is not None:
+            self._site.close()
         running = self._supervisor.running
         self._console.info(f"Stopping; {running} invocations are still running." if running else "Stopping.")
         draining = asyncio.create_task(server.drain(float("inf")))
@@ -112,7 +134,6 @@ class Host:
         """Serve a new edition of the app."""
         from .functions import host_app
 
-        self._is_broken = False
         settings = self._settings
         hosted = host_app(
             app, route_prefix=settings.host.http.route_prefix, only=settings.functions, environ=settings.environ
@@ -122,13 +143,19 @@ class Host:
         for difference in hosted.router.differences():
             self._console.warning(difference)
         assert self._front is not None
+        self._status.app, self._status.problem = hosted, ""
+        self._status.route_prefix = settings.host.http.route_prefix
         self._front.serve(hosted)
+        if self._site is not None:
+            self._site.app_changed()
         if self._port is not None:
             self._list(hosted)
 
     def app_broken(self, error: IndexingError, *, still_serving: bool) -> None:
         """Tell why the app cannot be loaded, and what is served instead."""
-        self._is_broken = True
+        self._status.problem = f"{error}\n{error.detail.rstrip()}" if error.detail else str(error)
+        if self._site is not None:
+            self._site.app_changed()
         self._console.error(str(error))
         if error.detail:
             self._console.error(error.detail.rstrip())
@@ -143,6 +170,10 @@ class Host:
         """Pass on what an invocation has logged."""
         self._invoker.logged(call, records)
 
+    def _drain(self, on: bool) -> None:
+        """Have triggers start no more invocations, or go on."""
+        self._status.draining = on
+
     # What people are told
 
     def _announce(self) -> None:
@@ -151,10 +182,22 @@ class Host:
         console.heading(f"\nworker-ext local host {__version__}, Python {sys.version.split()[0]}\n")
         console.detail(f"App: {self._options.script_root}")
         console.detail(f"Its Python: {settings.python}")
+        if self._options.enable_auth:
+            self._tell_new_keys()
         for name in settings.skipped:
             console.detail(f"Skipping {name!r} from local settings as it's already defined in the environment.")
         for warning in settings.warnings:
             console.warning(warning)
+
+    def _tell_new_keys(self) -> None:
+        made = self._keys.ensure()
+        if not made:
+            return
+        self._console.heading("Keys, which are shown only this once, as they are kept as hashes:\n")
+        for name, value in made.items():
+            what = "master key (opens everything)" if name == MASTER else "host key (opens every function)"
+            self._console.heading(f"\t{what}: {value}")
+        self._console.heading("")
 
     def _list(self, app: HostedApp) -> None:
         console = self._console
@@ -166,11 +209,9 @@ class Host:
             console.error("No functions found: every function of this app is in error, disabled, or not asked for.")
             return
         console.heading("\nFunctions:\n")
-        base = f"http://{_shown(self._options.address)}:{self._port}"
-        prefix = self._settings.host.http.route_prefix
         for function in sorted(app.functions, key=lambda function: (not function.is_http, function.name)):
             if function.is_http:
-                url = "/".join(part for part in (base, prefix, function.route.lstrip("/")) if part)
+                url = self._status.url_of(function)
                 methods = f"[{','.join(function.methods)}] " if function.methods else ""
                 console.heading(f"\t{function.name}: {methods}{url}\n")
             else:
@@ -228,7 +269,7 @@ class Host:
         root = self._options.script_root
 
         def concerns(path: Path) -> bool:
-            if self._is_broken and is_installation(path):
+            if self._status.problem and is_installation(path):
                 return True
             host = self._settings.host
             return concerns_the_app(path, root, files=host.watch_files, folders=host.watch_directories)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..errors import InvocationError
 from ..invocation import LogRecord
@@ -63,9 +63,21 @@ class Call:
     :ivar since: when it was handed to the supervisor, as ``time.monotonic`` tells it.
     :ivar started: when a worker got it.
     :ivar number: what ties the worker's answer to it.
+    :ivar timeline: its steps as the worker has measured them, if it was asked to.
     """
 
-    __slots__ = ("_done", "function", "invocation_id", "number", "payload", "reply", "since", "started", "target")
+    __slots__ = (
+        "_done",
+        "function",
+        "invocation_id",
+        "number",
+        "payload",
+        "reply",
+        "since",
+        "started",
+        "target",
+        "timeline",
+    )
 
     def __init__(
         self,
@@ -85,6 +97,7 @@ class Call:
         self.number = 0
         self.target = target
         self.reply = reply
+        self.timeline: list[dict[str, Any]] | None = None
         self._done: Reply | None = done
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -41,11 +41,17 @@ class HostedFunction:
     :ivar name: its name.
     :ivar trigger: its trigger binding's JSON object.
     :ivar outputs: names and types of its outputs that this host does not deliver.
+    :ivar bindings: the JSON objects of all its bindings, the trigger's among them.
+    :ivar file: the file that defines it.
+    :ivar is_async: whether it is an ``async def`` function.
     """
 
     name: str
     trigger: Mapping[str, Any]
     outputs: dict[str, str] = field(default_factory=dict)
+    bindings: Sequence[Mapping[str, Any]] = ()
+    file: str = ""
+    is_async: bool = False
 
     @property
     def is_http(self) -> bool:
@@ -73,6 +79,7 @@ class HostedApp:
     :ivar problems: why others are not, a text each.
     :ivar disabled: the names of those that are turned off.
     :ivar extensions: the names of the worker extensions.
+    :ivar errors: those of ``problems`` that are about one function, by its name in lower case.
     """
 
     functions: list[HostedFunction]
@@ -80,6 +87,13 @@ class HostedApp:
     problems: list[str]
     disabled: list[str]
     extensions: list[str]
+    errors: dict[str, list[str]] = field(default_factory=dict)
+
+    def add_problem(self, text: str, function: str | None) -> None:
+        """Note why a function is not served, or what else is wrong with the app."""
+        self.problems.append(f"The '{function}' function is in error: {text}" if function else text)
+        if function:
+            self.errors.setdefault(function.lower(), []).append(text)
 
 
 def host_app(
@@ -92,14 +106,16 @@ def host_app(
     :param only: the names of the functions to serve; none means all.
     :param environ: the app's settings; ``AzureWebJobs.NAME.Disabled`` turns a function off.
     """
-    problems = [_problem_of_indexing(fields) for fields in description["problems"]]
-    app = HostedApp([], Router(route_prefix), problems, [], list(description["extensions"]))
+    app = HostedApp([], Router(route_prefix), [], [], list(description["extensions"]))
+    for fields in description["problems"]:
+        problem = unpack_error(fields)
+        app.add_problem(f"{problem}\n{problem.detail.rstrip()}" if problem.detail else str(problem), problem.function)
     wanted = {name.lower() for name in only}
     known: set[str] = set()
     for function in description["functions"]:
         name = function["name"]
         if name.lower() in known:
-            problems.append(f"there are two functions {name!r}; names must differ in more than their case")
+            app.problems.append(f"there are two functions {name!r}; names must differ in more than their case")
             continue
         known.add(name.lower())
         if wanted and name.lower() not in wanted:
@@ -110,8 +126,8 @@ def host_app(
         try:
             app.functions.append(_host_function(function, app.router))
         except ConfigurationError as error:
-            problems.append(f"The '{name}' function is in error: {error}")
-    problems += [f"there is no function {name!r}, which is asked for" for name in only if name.lower() not in known]
+            app.add_problem(str(error), name)
+    app.problems += [f"there is no function {name!r}, which is asked for" for name in only if name.lower() not in known]
     return app
 
 
@@ -139,7 +155,14 @@ def _host_function(function: Mapping[str, Any], router: Router[HostedFunction]) 
         )
     for binding in bindings:
         _check_binding(binding)
-    hosted = HostedFunction(name, _trigger(function), _undelivered(function))
+    hosted = HostedFunction(
+        name,
+        _trigger(function),
+        _undelivered(function),
+        bindings=bindings,
+        file=function.get("file", ""),
+        is_async=function.get("isAsync", False),
+    )
     if hosted.is_http:
         methods = hosted.trigger.get("methods")
         if methods is not None and not isinstance(methods, list):
@@ -168,12 +191,6 @@ def _check_binding(binding: Mapping[str, Any]) -> None:
         raise ConfigurationError(f"the binding {name!r} has the unknown type {found!r}", hint=hint)
     if str(binding.get("direction", "in")).lower() == "in" and not found.lower().endswith("trigger"):
         raise ConfigurationError(f"its input binding {name!r} ({found}) is not available on this host yet")
-
-
-def _problem_of_indexing(fields: dict[str, Any]) -> str:
-    error = unpack_error(fields)
-    text = f"{error}\n{error.detail.rstrip()}" if error.detail else str(error)
-    return f"The '{error.function}' function is in error: {text}" if error.function else text
 
 
 def _is_disabled(function: Mapping[str, Any], environ: Mapping[str, str]) -> bool:

@@ -47,6 +47,7 @@ class Session:
         self._calls: dict[int, str] = {}  # call number → invocation id
         self._ended = asyncio.Event()
         self._abandoned = False
+        self._recording = False
         self._stopping: asyncio.Task[None] | None = None  # kept, as the loop itself would forget it
         self.logs = LogCollector(loop, self._ship)
         self.finished = False
@@ -108,6 +109,8 @@ class Session:
         elif frame.kind == Kind.CANCEL:
             assert self._worker is not None
             self._worker.cancel(self._calls.get(frame.call, ""))
+        elif frame.kind == Kind.RECORD:
+            self._recording = True
         elif frame.kind == Kind.STOP:
             self._stopping = self._loop.create_task(self._stop(connection))
         else:
