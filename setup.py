@@ -40,7 +40,7 @@ setup(
     install_requires=["azure-functions>=1.7.0"],
     extras_require={"host": HOST, "dev": DEV, "benchmark": BENCHMARK},
     packages=find_packages(include=["worker_ext", "worker_ext.*"]),
-    package_data={"worker_ext": ["py.typed"], "worker_ext.cli": ["templates/**/*", "templates/**/.*"]},
+    package_data={"worker_ext": ["py.typed"], "worker_ext.host.page": ["static/*"], "worker_ext.cli": ["templates/**/*", "templates/**/.*"]},
     entry_points={"console_scripts": ["func = worker_ext.cli.main:main", "worker-ext = worker_ext.cli.main:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",
