@@ -7,8 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import ConfigurationError
-from ..host.app import serve
-from ..host.app_settings import HostOptions
+from ..host.standby import Standby, standby_for
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -40,6 +39,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="ARGUMENTS",
         help='arguments for the app\'s Python, such as "-m debugpy --listen 5678"',
     )
+    parser.add_argument("--enable-json-output", action="store_true", help="write JSON, an object a line, for programs")
+    parser.add_argument(
+        "--json-output-file", type=Path, metavar="FILE", help="with it: add the JSON to FILE; the console is for people"
+    )
     # Azure's tool takes them behind a double dash as well:  --language-worker -- "-m debugpy --listen 5678"
     parser.add_argument("rest", nargs="*", help=SUPPRESS)
 
@@ -59,6 +62,21 @@ def run(arguments: Namespace) -> int:
         raise ConfigurationError(f"--script-root {str(arguments.script_root)!r} is not a folder")
     if arguments.rest and arguments.language_worker is not None:
         raise ConfigurationError(f"{arguments.rest[0]!r} belongs to no option", hint="See `func host start --help`.")
+    standby = (
+        None if arguments.language_worker or arguments.rest else standby_for("azure", arguments.script_root.resolve())
+    )
+    try:
+        return _serve(arguments, standby)
+    finally:
+        if standby is not None:
+            standby.discard()
+
+
+def _serve(arguments: Namespace, standby: Standby | None) -> int:
+    # Imported while the first worker starts up.
+    from ..host.app import serve
+    from ..host.app_settings import HostOptions
+
     return serve(
         HostOptions(
             script_root=arguments.script_root,
@@ -74,7 +92,10 @@ def run(arguments: Namespace) -> int:
             certificate=arguments.cert,
             password=arguments.password,
             language_worker=arguments.language_worker or " ".join(arguments.rest),
-        )
+            json_output=arguments.enable_json_output or arguments.json_output_file is not None,
+            json_output_file=arguments.json_output_file,
+        ),
+        standby,
     )
 
 

@@ -17,7 +17,9 @@ from ..errors import ConfigurationError, IndexingError, WorkerExtError
 from .app_settings import AppSettings, HostOptions, read_settings
 from .console import Console
 from .invoker import Invoker
+from .json_lines import open_json_file
 from .keys import MASTER, KeyStore
+from .standby import Standby
 from .state import state_folder
 from .status import HostStatus
 from .supervisor import Policy, Supervisor
@@ -41,12 +43,14 @@ class Host:
 
     :param options: how.
     :param console: where it tells what it does.
+    :param standby: a worker process that has been started already.
     :raises ConfigurationError: if a setting is wrong.
     """
 
-    def __init__(self, options: HostOptions, console: Console) -> None:
+    def __init__(self, options: HostOptions, console: Console, standby: Standby | None = None) -> None:
         self._options = options = replace(options, script_root=options.script_root.resolve())
         self._console = console
+        self._standby = standby
         self._settings = read_settings(options)
         self._supervisor = Supervisor(self._command, self._policy(self._settings), console, self)
         self._invoker = Invoker(self._supervisor, console)
@@ -312,33 +316,37 @@ class Host:
 
     def _command(self) -> WorkerCommand:
         settings = self._settings
+        standby, self._standby = self._standby, None
         return WorkerCommand(
             python=settings.python,
             arguments=settings.arguments,
             kind="azure",
             script_root=self._options.script_root,
             environ=settings.environ,
+            standby=standby,
         )
 
 
-def serve(options: HostOptions) -> int:
+def serve(options: HostOptions, standby: Standby | None = None) -> int:
     """Run the local host until it is told to stop, and return the exit status.
 
+    :param standby: a worker process that has been started already; to be ended by the caller if it is not needed.
     :raises WorkerExtError: if it cannot start.
     """
-    console = Console(verbose=options.verbose)
+    json_file = None if options.json_output_file is None else open_json_file(options.json_output_file)
+    console = Console(verbose=options.verbose, json_lines=options.json_output, json_file=json_file)
     new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
     with contextlib.suppress(ImportError):
         import uvloop
 
         new_loop = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_run(options, console))
+        runner.run(_run(options, console, standby))
     return 0
 
 
-async def _run(options: HostOptions, console: Console) -> None:
-    await Host(options, console).run()
+async def _run(options: HostOptions, console: Console, standby: Standby | None) -> None:
+    await Host(options, console, standby).run()
 
 
 def _on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:

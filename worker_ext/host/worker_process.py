@@ -19,8 +19,7 @@ from ..runtimes.protocol import SECRET_VARIABLE, Kind, unpack_error, unpack_json
 from ..transports.frames import Frame, FrameConnection
 from .call import Call, unpack_failure, unpack_result
 from .child_process import ChildProcess
-
-_BOOT = Path(__file__).resolve().parents[1] / "boot.py"
+from .standby import BOOT, Standby
 
 _NO_PYTHON = "Make a new .venv in the app's folder, or set languageWorkers__python__defaultExecutablePath."
 
@@ -50,6 +49,7 @@ class WorkerCommand:
     :param kind: the kind of app.
     :param script_root: the app's folder, which is the worker's working directory.
     :param environ: the worker's environment.
+    :param standby: a process that may have been started for this already.
     """
 
     python: str
@@ -57,6 +57,7 @@ class WorkerCommand:
     kind: str
     script_root: Path
     environ: Mapping[str, str]
+    standby: Standby | None = None
 
     @property
     def debugged(self) -> bool:
@@ -142,16 +143,27 @@ class WorkerProcess:
 
     async def _start(self, address: str) -> None:
         command = self._command
-        words = (command.python, *command.arguments, str(_BOOT), address, command.kind, str(command.script_root))
-        environ = {**command.environ, SECRET_VARIABLE: self._secret}
         try:
-            await self._process.start(words, cwd=command.script_root, environ=environ)
+            self._run(command, address)
         except OSError as error:
             self._listener.worker_printed(f"{command.python} cannot be run: {error.strerror or error}\n  {_NO_PYTHON}")
             self._end("cannot be started")
             return
         if self.stopping:  # meanwhile
             self.kill()
+
+    def _run(self, command: WorkerCommand, address: str) -> None:
+        environ = {**command.environ, SECRET_VARIABLE: self._secret}
+        kind, root = command.kind, command.script_root
+        if command.standby is not None:
+            process = command.standby.take(
+                address, kind, root, python=command.python, arguments=command.arguments, environ=environ
+            )
+            if process is not None:
+                self._process.adopt(process)
+                return
+        words = (command.python, *command.arguments, str(BOOT), address, kind, str(root))
+        self._process.start(words, cwd=root, environ=environ)
 
     def accept(self, connection: FrameConnection, secret: bytes) -> bool:
         """Take ``connection`` for this worker's, if ``secret`` proves that and it has none yet."""
