@@ -47,7 +47,9 @@ VERBS = (
     Verb(("settings add",), "worker_ext.cli.settings_add", "set one of them"),
     Verb(("settings delete",), "worker_ext.cli.settings_delete", "remove one of them"),
     Verb(("completion",), "worker_ext.cli.completion", "print what makes a shell complete `func` commands"),
-    Verb(("worker-directory",), "worker_ext.cli.worker_directory", "print the folder of the worker for a Functions host"),
+    Verb(
+        ("worker-directory",), "worker_ext.cli.worker_directory", "print the folder of the worker for a Functions host"
+    ),
 )
 
 

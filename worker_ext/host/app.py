@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -26,6 +25,8 @@ from .supervisor import Policy, Supervisor
 from .worker_process import WorkerCommand
 
 if TYPE_CHECKING:
+    import ssl as tls
+
     from ..invocation import LogRecord
     from ..transports.http1 import HttpServer
     from .call import Call
@@ -69,6 +70,7 @@ class Host:
         loop = asyncio.get_running_loop()
         self._console.attach(loop)
         self._announce()
+        certificate = self._certificate()
         _on_signals(loop, self.stop)
         tasks: list[asyncio.Task[None]] = []
         try:
@@ -76,6 +78,7 @@ class Host:
             await asyncio.sleep(0)  # now the worker process exists: it starts up while this one imports the rest
             from ..transports.http1 import HttpServer
             from .http_front import HttpFront, error_page
+            from .listening import listen, shown
             from .site import Site
 
             self._site = site = Site(
@@ -92,8 +95,8 @@ class Host:
             self._front = front = HttpFront(self._invoker, self._console, self._settings, site, keys, scheme=scheme)
             server = HttpServer(front.handle, error_body=error_page)
             tasks.append(asyncio.create_task(self._watch()))
-            self._port = await self._listen(server)
-            self._status.base = f"{scheme}://{_shown(self._options.address)}:{self._port}"
+            self._port = await listen(server, self._options.address, self._settings.port, certificate)
+            self._status.base = f"{scheme}://{shown(self._options.address)}:{self._port}"
             if front.app is not None:
                 self._list(front.app)
             tasks.append(asyncio.create_task(self._expire(front)))
@@ -229,33 +232,21 @@ class Host:
 
     # Listening
 
-    async def _listen(self, server: HttpServer) -> int:
-        """Begin to listen, and return the port.
+    def _certificate(self) -> tls.SSLContext | None:
+        """What https needs, if that is what the host is to listen for.
 
-        :raises ConfigurationError: if the address cannot be listened on.
+        :raises ConfigurationError: if there is no certificate, and none can be made.
         """
-        address, port = self._options.address, self._settings.port
-        try:
-            if address != "localhost":
-                return (await server.start(address, port))[0][1]
-            bound = (await server.start("127.0.0.1", port))[0][1]
-            # Browsers may try the other loopback address first. A machine may have none.
-            try:
-                await server.start("::1", bound)
-            except OSError as error:
-                if error.errno == errno.EADDRINUSE and port:
-                    raise
-            return bound
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise ConfigurationError(
-                    f"port {port} on {address} is in use by another program",
-                    hint=f"Stop that program, or choose another port:  func host start --port {port % 65535 + 1}",
-                ) from None
-            raise ConfigurationError(
-                f"cannot listen on {address} port {port}: {error.strerror or error}",
-                hint="Choose another --address or --port.",
-            ) from None
+        options = self._options
+        if not options.use_https:
+            return None
+        from .https import given_certificate, own_certificate
+
+        if options.certificate is not None:
+            return given_certificate(options.certificate, options.password)
+        context, file = own_certificate(state_folder(options.script_root), options.address)
+        self._console.detail(f"Its certificate, for clients that are to trust it: {file}")
+        return context
 
     async def _expire(self, front: HttpFront) -> None:
         """Answer requests that came before the app was there and have waited as long as it may take to load."""
@@ -358,9 +349,3 @@ def _on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> No
             loop.add_signal_handler(number, stop)
         except NotImplementedError:  # Windows
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
-
-
-def _shown(address: str) -> str:
-    if address in ("0.0.0.0", "::", "127.0.0.1"):
-        return "localhost"
-    return f"[{address}]" if ":" in address else address
