@@ -32,9 +32,14 @@ DEV = [
 ]
 BENCHMARK = ["functions-framework>=3.8", "matplotlib>=3.8", "starlette>=0.40", "uvicorn[standard]>=0.30"]
 HOST = [
+    # Imported only by apps that have storage bindings.
+    "azure-data-tables>=12.4",
+    "azure-storage-blob[aio]>=12.19",
+    "azure-storage-queue[aio]>=12.9",
     "httptools>=0.6",
     "pathspec>=0.12",
     "platformdirs>=4",
+    "tzlocal>=5",
     "watchfiles>=0.21",
     'uvloop>=0.19; platform_system != "Windows"',
 ]

@@ -18,9 +18,8 @@ from ..transports.http1 import Exchange
 from .access import Access
 from .admin_keys import Handlers, KeysApi
 from .answers import answer_empty, answer_json, answer_text
-from .by_hand import payload_by_hand
+from .by_hand import ByHand
 from .functions import HostedFunction
-from .invoker import Invoker
 from .keys import KeyStore
 from .status import HostStatus
 
@@ -32,7 +31,8 @@ class Admin:
 
     :param status: what the host is doing.
     :param access: who may use it.
-    :param invoker: runs functions by hand.
+    :param by_hand: runs functions by hand.
+    :param running: tells how many invocations are running or waiting.
     :param keys: the keys of the app.
     :param drain: is told to stop the triggers (``True``) or to start them anew.
     """
@@ -41,13 +41,15 @@ class Admin:
         self,
         status: HostStatus,
         access: Access,
-        invoker: Invoker,
+        by_hand: ByHand,
+        running: Callable[[], int],
         keys: KeyStore,
         drain: Callable[[bool], None],
     ) -> None:
         self._status = status
         self._access = access
-        self._invoker = invoker
+        self._by_hand = by_hand
+        self._running = running
         self._set_draining = drain
         routes: dict[str, Handlers] = {
             "/functions": {"GET": self._list},
@@ -118,8 +120,7 @@ class Admin:
             answer_empty(exchange, 404)
         else:
             value = next((document[key] for key in document if key.lower() == "input"), "")
-            payload = payload_by_hand(function, value, quote(self._status.url_of(function), safe=_URL).encode())
-            self._invoker.invoke(function, payload, lambda call, outcome: None)
+            self._by_hand.run(function, value, quote(self._status.url_of(function), safe=_URL).encode())
             answer_empty(exchange, 202)
 
     # The host
@@ -145,7 +146,7 @@ class Admin:
         answer_empty(exchange, 202)
 
     def _drain_status(self, exchange: Exchange) -> None:
-        running = self._invoker.running
+        running = self._running()
         state = "Disabled" if not self._status.draining else "InProgress" if running else "Completed"
         answer_json(exchange, 200, {"state": state, "outstandingInvocations": running, "outstandingRetries": 0})
 

@@ -19,8 +19,9 @@ from .invoker import Invoker
 from .json_lines import open_json_file
 from .keys import MASTER, KeyStore
 from .standby import Standby
-from .state import state_folder
+from .state import State
 from .status import HostStatus
+from .storage import Storage
 from .supervisor import Policy, Supervisor
 from .worker_process import WorkerCommand
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from .functions import HostedApp
     from .http_front import HttpFront
     from .site import Site
+    from .triggers.runner import TriggerRunner
 
 _LAST_ANSWERS = 1.0
 """Seconds that the last answers have to leave when the host stops."""
@@ -54,11 +56,14 @@ class Host:
         self._standby = standby
         self._settings = read_settings(options)
         self._supervisor = Supervisor(self._command, self._policy(self._settings), console, self)
-        self._invoker = Invoker(self._supervisor, console)
+        self._state = State(options.script_root)
+        self._storage = Storage()
+        self._invoker = Invoker(self._supervisor, console, self._storage)
         self._status = HostStatus(options.script_root, self._settings.python)
-        self._keys = KeyStore(state_folder(options.script_root))
+        self._keys = KeyStore(self._state)
         self._front: HttpFront | None = None
         self._site: Site | None = None
+        self._triggers: TriggerRunner | None = None
         self._port: int | None = None  # once it is listened on
         self._stop = asyncio.Event()
 
@@ -77,10 +82,13 @@ class Host:
             await self._start_worker()
             await asyncio.sleep(0)  # now the worker process exists: it starts up while this one imports the rest
             from ..transports.http1 import HttpServer
+            from .clock import SystemClock
             from .http_front import HttpFront, error_page
             from .listening import listen, shown
             from .site import Site
+            from .triggers.runner import TriggerRunner
 
+            self._triggers = TriggerRunner(self._invoker, self._console, SystemClock(), self._state, self._storage)
             self._site = site = Site(
                 self._status,
                 self._options,
@@ -98,7 +106,7 @@ class Host:
             self._port = await listen(server, self._options.address, self._settings.port, certificate)
             self._status.base = f"{scheme}://{shown(self._options.address)}:{self._port}"
             if front.app is not None:
-                self._list(front.app)
+                self._show(front.app)
             tasks.append(asyncio.create_task(self._expire(front)))
             await self._stop.wait()
             await self._end(server)
@@ -108,6 +116,8 @@ class Host:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._supervisor.kill()
             await self._supervisor.close()
+            await self._invoker.close()
+            await self._storage.close()
             self._console.flush()
 
     def stop(self) -> None:
@@ -129,10 +139,13 @@ class Host:
             self._site.close()
         running = self._supervisor.running
         self._console.info(f"Stopping; {running} invocations are still running." if running else "Stopping.")
+        assert self._triggers is not None
         draining = asyncio.create_task(server.drain(float("inf")))
+        finishing = asyncio.create_task(self._triggers.close())
         await self._supervisor.close()
-        await asyncio.wait([draining], timeout=_LAST_ANSWERS)
+        await asyncio.wait([draining, finishing], timeout=_LAST_ANSWERS)
         server.close()
+        finishing.cancel()
         await draining
 
     # What the supervisor tells (AppListener)
@@ -143,12 +156,16 @@ class Host:
 
         settings = self._settings
         hosted = host_app(
-            app, route_prefix=settings.host.http.route_prefix, only=settings.functions, environ=settings.environ
+            app,
+            route_prefix=settings.host.http.route_prefix,
+            only=settings.functions,
+            environ=settings.environ,
+            host=settings.host,
         )
         for problem in hosted.problems:
             self._console.error(problem)
-        for difference in hosted.router.differences():
-            self._console.warning(difference)
+        for warning in (*hosted.router.differences(), *hosted.warnings):
+            self._console.warning(warning)
         assert self._front is not None
         self._status.app, self._status.problem = hosted, ""
         self._status.route_prefix = settings.host.http.route_prefix
@@ -156,7 +173,7 @@ class Host:
         if self._site is not None:
             self._site.app_changed()
         if self._port is not None:
-            self._list(hosted)
+            self._show(hosted)
 
     def app_broken(self, error: IndexingError, *, still_serving: bool) -> None:
         """Tell why the app cannot be loaded, and what is served instead."""
@@ -171,7 +188,9 @@ class Host:
             return
         self._console.error("No functions are being served. The host waits for an edit, or for an installed package.")
         assert self._front is not None
+        assert self._triggers is not None
         self._front.refuse(str(error))
+        self._triggers.stop()
 
     def call_logged(self, call: Call, records: list[LogRecord]) -> None:
         """Pass on what an invocation has logged."""
@@ -179,7 +198,12 @@ class Host:
 
     def _drain(self, on: bool) -> None:
         """Have triggers start no more invocations, or go on."""
+        assert self._triggers is not None
         self._status.draining = on
+        if on:
+            self._triggers.stop()
+        elif self._status.app is not None:
+            self._triggers.serve(self._status.app.functions)
 
     # What people are told
 
@@ -206,6 +230,12 @@ class Host:
             self._console.heading(f"\t{what}: {value}")
         self._console.heading("")
 
+    def _show(self, app: HostedApp) -> None:
+        """Tell what is served, and begin with what no request starts: the port is known, the list has been shown."""
+        assert self._triggers is not None
+        self._list(app)
+        self._triggers.serve(app.functions)
+
     def _list(self, app: HostedApp) -> None:
         console = self._console
         if app.extensions:
@@ -223,10 +253,6 @@ class Host:
                 console.heading(f"\t{function.name}: {methods}{url}\n")
             else:
                 console.heading(f"\t{function.name}: {function.trigger['type']}\n")
-        for function in app.functions:
-            if not function.is_http:
-                kind = function.trigger["type"]
-                console.warning(f"{function.name} is loaded, but this host does not start {kind} functions yet.")
         if not console.verbose:
             console.heading("For detailed output, run func with --verbose flag.")
 
@@ -244,7 +270,7 @@ class Host:
 
         if options.certificate is not None:
             return given_certificate(options.certificate, options.password)
-        context, file = own_certificate(state_folder(options.script_root), options.address)
+        context, file = own_certificate(self._state, options.address)
         self._console.detail(f"Its certificate, for clients that are to trust it: {file}")
         return context
 

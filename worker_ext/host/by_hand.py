@@ -1,24 +1,19 @@
-"""Running a function by hand: what its trigger would have given is what somebody writes down.
-
-The admin API takes it as ``{"input": …}``, a text or any other JSON value, as the Functions host does.
-"""
+"""Running a function by hand: what its trigger would have given is what somebody writes down."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 from ..runtimes.azure.http_payload import encode_request
-from ..runtimes.azure.trigger_payload import encode_trigger
+from .bindings.expressions import json_properties
 from .functions import HostedFunction
-
-REASON = "This function was programmatically called via the host APIs."
-
-_AS_JSON = frozenset(("eventGridTrigger", "timerTrigger"))
-"""The triggers whose functions take JSON only; all others take the text, which may be JSON."""
+from .invoker import Invoker
 
 _SAMPLES: dict[str, Any] = {
-    "blobTrigger": "the content of a blob",
+    "blobTrigger": "container/name.txt",
+    "cosmosDBTrigger": [{"id": "1"}],
     "eventGridTrigger": {
         "id": "1",
         "topic": "topic",
@@ -28,9 +23,8 @@ _SAMPLES: dict[str, Any] = {
         "dataVersion": "1.0",
         "data": {},
     },
-    "cosmosDBTrigger": [{"id": "1"}],
-    "timerTrigger": {"IsPastDue": False},
-    "warmupTrigger": None,
+    "timerTrigger": "",
+    "warmupTrigger": "",
 }
 
 
@@ -42,26 +36,30 @@ def sample_input(function: HostedFunction) -> str:
     return sample if isinstance(sample, str) else json.dumps(sample, indent=2)
 
 
-def payload_by_hand(function: HostedFunction, value: Any, url: bytes) -> list[bytes]:
-    """The payload of an invocation that is run by hand.
+class ByHand:
+    """Runs functions by hand, whatever their triggers are.
 
-    :param value: the input: a text, or another JSON value.
-    :param url: the function's own URL, if requests start it: it gets a POST request with the input as its body.
+    :param invoker: runs the invocations.
     """
-    text = value if isinstance(value, str) else json.dumps(value)
-    if function.is_http:
+
+    def __init__(self, invoker: Invoker) -> None:
+        self._invoker = invoker
+        self._tasks: set[asyncio.Task[Any]] = set()  # the loop itself would forget them
+
+    def run(self, function: HostedFunction, value: Any, url: bytes) -> None:
+        """Begin to run a function.
+
+        :param value: what its trigger would give: a text, or another JSON value.
+        :param url: the function's own URL, if requests start it: it gets a POST request with the value as its body.
+        """
+        text = value if isinstance(value, str) else json.dumps(value)
+        if not function.is_http:
+            task = asyncio.ensure_future(self._invoker.run_by_hand(function, text))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            return
         kind = b"text/plain; charset=utf-8" if isinstance(value, str) else b"application/json"
-        return encode_request("POST", url, None, text.encode(errors="replace"), [(b"content-type", kind)])
-    trigger = function.trigger
-    kind_of_data = "string"
-    if trigger["type"] in _AS_JSON or isinstance(value, list):
-        kind_of_data, text = "json", text if _is_json(text) else json.dumps(_SAMPLES.get(trigger["type"]))
-    return encode_trigger([(trigger["name"], kind_of_data, text.encode(errors="replace"))])
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
+        body = text.encode(errors="replace")
+        payload = encode_request("POST", url, None, body, [(b"content-type", kind)])
+        names = json_properties(body) if function.is_bound else None
+        self._invoker.invoke(function, payload, lambda call, outcome: None, names=names)

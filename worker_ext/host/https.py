@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
-from .state import make_state_folder
+from .state import State
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -32,7 +32,7 @@ _NEEDED = "pip install 'worker-ext[https]'"
 def given_certificate(file: Path, password: str) -> ssl.SSLContext:
     """A server's settings for a certificate that somebody has.
 
-    :param file: PEM, with the certificate, those that signed it, and the key; or PFX (PKCS #12), as Core Tools takes it.
+    :param file: PEM, with the certificate, those that signed it, and the key; or PFX (PKCS #12), as in Core Tools.
     :param password: what the key is encrypted with, or a file that holds that; empty if it is not.
     :raises ConfigurationError: if the file cannot be used.
     """
@@ -46,27 +46,25 @@ def given_certificate(file: Path, password: str) -> ssl.SSLContext:
             # Without a function, OpenSSL would ask whoever sits at the terminal.
             context.load_cert_chain(file, password=lambda: text or "")
     except ssl.SSLError as error:
-        wrong = "it holds no certificate with its key, or the password is not right"
-        raise ConfigurationError(
-            f"the certificate cannot be used: {wrong} ({error.reason or error})", file=file
-        ) from None
+        wrong = f"it holds no certificate with its key, or the password is not right ({error.reason or error})"
+        raise ConfigurationError(f"the certificate cannot be used: {wrong}", file=file) from None
     except OSError as error:
         raise ConfigurationError(f"the certificate cannot be read: {error.strerror or error}", file=file) from None
     return context
 
 
-def own_certificate(folder: Path, address: str) -> tuple[ssl.SSLContext, Path]:
+def own_certificate(state: State, address: str) -> tuple[ssl.SSLContext, Path]:
     """A server's settings for a certificate that the host makes itself, and keeps.
 
-    :param folder: the app's state folder.
+    :param state: what is kept of the app; the certificate and its key are files there.
     :param address: what the host listens on, besides the names of every machine for itself.
     :returns: the settings, and the certificate's file, which clients can be told to trust.
     :raises ConfigurationError: if the library is not installed that makes certificates, or the file cannot be written.
     """
-    certificate, key = folder / CERTIFICATE, folder / KEY
+    certificate, key = state.folder / CERTIFICATE, state.folder / KEY
     try:
+        certificate, key = state.file(CERTIFICATE), state.file(KEY)
         if not _is_good(certificate, key, address):
-            make_state_folder(folder)
             _make(certificate, key, address)
     except OSError as error:
         raise ConfigurationError(f"the certificate cannot be kept: {error.strerror}", file=certificate) from None
@@ -173,10 +171,12 @@ def _names(address: str) -> set[str]:
 
 def _general_name(name: str) -> GeneralName:
     x509 = _x509()
+    made: GeneralName
     try:
-        return x509.IPAddress(ip_address(name))
+        made = x509.IPAddress(ip_address(name))
     except ValueError:
-        return x509.DNSName(name)
+        made = x509.DNSName(name)
+    return made
 
 
 def _x509() -> ModuleType:

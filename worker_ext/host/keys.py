@@ -17,14 +17,13 @@ import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import IntEnum
-from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from ..errors import ConfigurationError
 from ..transports.http1 import Exchange
 from .answers import header
-from .state import make_state_folder
+from .state import State
 
 FILE_NAME = "keys.json"
 MASTER = "_master"
@@ -64,11 +63,12 @@ class Key(NamedTuple):
 class KeyStore:
     """The keys of one app. What another process changes, such as ``func keys``, counts from the next request on.
 
-    :param folder: where they are kept, in :data:`FILE_NAME`: the app's :func:`~worker_ext.host.state.state_folder`.
+    :param state: what is kept of the app; the keys are in :data:`FILE_NAME` there.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._file = folder / FILE_NAME
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._file = state.folder / FILE_NAME
         self._read_from: tuple[int, int, int] | None = None
         self._hashes: dict[tuple[str, str], tuple[str, str]] = {}  # scope and name → hash and time of creation
 
@@ -161,8 +161,7 @@ class KeyStore:
         for (scope, name), (digest, created) in self._hashes.items():
             document.setdefault(scope, {})[name] = {"sha256": digest, "created": created}
         try:
-            make_state_folder(self._file.parent)
-            fresh = self._file.with_name(f"{FILE_NAME}.{secrets.token_hex(8)}")
+            fresh = self._state.file(f"{FILE_NAME}.{secrets.token_hex(8)}")
             descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(descriptor, "w", encoding="utf-8") as stream:
                 json.dump(document, stream, indent=2)

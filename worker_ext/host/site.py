@@ -8,6 +8,7 @@ from ..transports.http1 import Exchange
 from .access import Access
 from .admin import Admin
 from .app_settings import HostOptions
+from .by_hand import ByHand
 from .invoker import Invoker
 from .keys import KeyStore
 from .page.site import Page
@@ -44,7 +45,7 @@ class Site:
         drain: Callable[[bool], None],
     ) -> None:
         access = Access(options.scheme, options.address, keys if options.enable_auth else None)
-        self._admin = Admin(status, access, invoker, keys, drain)
+        self._admin = Admin(status, access, ByHand(invoker), lambda: supervisor.running, keys, drain)
         self._page = None
         if page:
             self._page = Page(status, access, invoker, supervisor, with_keys=options.enable_auth)

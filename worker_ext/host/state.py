@@ -1,26 +1,77 @@
-"""Where the host keeps what belongs to one app and must outlive a restart: keys, certificates, what has run."""
+"""What the host keeps about an app between its starts: keys, when timers ran, which blobs have been handled."""
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
+import json
+import os
+import tempfile
 from pathlib import Path
+from typing import Any
 
 FOLDER = ".worker_ext"
 """The folder in the app's own. The file watcher ignores it, as its name begins with a dot; Git is told to."""
 
+_IGNORE = (
+    "# What the local host keeps here belongs to this machine: keys, when timers ran, which blobs were handled.\n*\n"
+)
 
-def state_folder(script_root: Path) -> Path:
-    """The folder for the state of one app; it may not exist yet (:func:`make_state_folder`)."""
-    return script_root / FOLDER
 
+class State:
+    """Small JSON documents by name, in :data:`FOLDER`.
 
-def make_state_folder(folder: Path) -> None:
-    """Make the folder for the state of an app, which nobody else may enter.
+    A document is replaced as a whole: whoever reads it sees the one before or the one after, even if the machine stops.
 
-    :raises OSError: if it cannot be made.
+    :param script_root: the app's folder.
     """
-    folder.mkdir(mode=0o700, exist_ok=True)
-    with contextlib.suppress(FileExistsError), open(folder / ".gitignore", "x", encoding="utf-8") as ignore:
-        ignore.write(
-            "# The local host keeps here what belongs to this machine: keys, certificates, what has been run.\n*\n"
-        )
+
+    def __init__(self, script_root: Path) -> None:
+        self.folder = script_root / FOLDER
+        """The folder, which may not exist yet."""
+
+    def read(self, group: str, name: str) -> Any:
+        """The document of that name; ``None`` if there is none, or it is damaged.
+
+        :param group: what kind of document it is, such as ``timers``.
+        """
+        try:
+            return json.loads(self._file(group, name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def write(self, group: str, name: str, document: Any) -> None:
+        """Keep a document.
+
+        :raises OSError: if the folder cannot be written to.
+        """
+        file = self._file(group, name)
+        self._make(file.parent)
+        descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=".")
+        try:
+            with open(descriptor, "w", encoding="utf-8") as stream:
+                json.dump(document, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(temporary).replace(file)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def file(self, name: str) -> Path:
+        """A file in the folder for what is no small document.
+
+        :raises OSError: if the folder cannot be made.
+        """
+        self._make(self.folder)
+        return self.folder / name
+
+    def _make(self, folder: Path) -> None:
+        if not folder.is_dir():
+            self.folder.mkdir(mode=0o700, exist_ok=True)  # there are keys in it
+            folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / ".gitignore").write_text(_IGNORE, encoding="utf-8")
+
+    def _file(self, group: str, name: str) -> Path:
+        """A file for the name, readable where possible; names may differ in nothing but case, or hold any character."""
+        readable = "".join(character if character.isalnum() else "-" for character in name)[:60]
+        return self.folder / group / f"{readable}.{hashlib.sha256(name.encode()).hexdigest()[:8]}.json"

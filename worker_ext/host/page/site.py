@@ -143,7 +143,7 @@ class Page:
         rates = self._record().rates
         return [
             ("rates", {"history": rates.history()[-1:], "functions": rates.functions()}),
-            ("workers", {"workers": self._supervisor.pids, "running": self._invoker.running}),
+            ("workers", {"workers": self._supervisor.pids, "running": self._supervisor.running}),
         ]
 
     def _app(self) -> dict[str, Any]:
