@@ -61,7 +61,7 @@ class Session(WorkerSession):
         connection.send(Kind.HELLO, 0, [self._secret.encode(), pack_json(hello)])
         self._capture()
         try:
-            description = self._load()
+            description = await self._load()
         except WorkerExtError as error:
             self._finish(connection, Kind.BROKEN, [pack_json(pack_error(error))])
         else:
@@ -71,7 +71,7 @@ class Session(WorkerSession):
             connection.send(Kind.READY, 0, [pack_json(description)])
         await self._ended.wait()
 
-    def _load(self) -> dict[str, object]:
+    async def _load(self) -> dict[str, object]:
         make_importable(self._script_root)
         registry = self._make_worker()
         try:
@@ -82,6 +82,7 @@ class Session(WorkerSession):
         app = self._runtime.load(self._script_root)
         for loaded in app.functions:
             self._worker.load(loaded.function)
+        await self._worker.startup()
         return {
             "functions": [loaded.description for loaded in app.functions],
             "problems": [pack_error(problem) for problem in app.problems],
@@ -144,6 +145,7 @@ class Session(WorkerSession):
     async def _stop(self, connection: FrameConnection) -> None:
         assert self._worker is not None
         await self._worker.drain()
+        await self._worker.shutdown()
         self._finish(connection)
 
     def _finish(self, connection: FrameConnection, kind: Kind | None = None, parts: list[bytes] | None = None) -> None:

@@ -18,7 +18,9 @@ from typing import Any, TypeVar
 import azure.functions as sdk
 
 from ..errors import ConfigurationError
-from ..hooks.registry import FLAG, Registry, extensions_enabled
+from ..function import definition_of
+from ..hooks.registry import Registry, extensions_enabled
+from ..hooks.required import FLAG
 from ..host.functions import HostedFunction
 from ..host.routes import Match, Router
 from ..host.settings import load_host_json
@@ -27,7 +29,6 @@ from ..runtimes.app_path import make_importable
 from ..runtimes.azure import v2
 from ..runtimes.azure.bindings import BoundFunction
 from ..runtimes.azure.runtime import AzureRuntime
-from ..runtimes.azure.user_code import definition_of
 from ..runtimes.base import Answer, LoadedApp
 from ..worker import propagation
 from ..worker.logs import DEBUG_SETTING, LogCollector, PrintStream

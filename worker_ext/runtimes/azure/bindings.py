@@ -161,7 +161,7 @@ class BoundFunction:
         self.retry: Mapping[str, Any] | None = None
         self.disabled = False
         accepted = frozenset(parameters) | ({"context"} if self.wants_context else frozenset())
-        self.function = Function(name, call, directory=directory, file=file, parameters=accepted)
+        self.function = Function(name, call, directory=directory, file=file, parameters=accepted, trigger=trigger.type)
 
     def invocation(self, arguments: dict[str, Any], context: Context) -> Invocation:
         """One invocation of it.
