@@ -95,6 +95,7 @@ class Supervisor:
         self._socket: Listener | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
+        self._recording = False
 
     async def start(self) -> None:
         """Open the socket and start the workers."""
@@ -160,6 +161,17 @@ class Supervisor:
         if self._socket is not None:
             self._socket.close()
 
+    def record_timelines(self) -> None:
+        """From now on have the workers measure the steps of each invocation (:attr:`Call.timeline`)."""
+        self._recording = True
+        for worker in self._workers:
+            worker.record_timelines()
+
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the workers that can take calls."""
+        return [worker.pid for worker in self._workers if worker.ready]
+
     @property
     def running(self) -> int:
         """How many calls are running or waiting."""
@@ -170,6 +182,8 @@ class Supervisor:
     def worker_ready(self, worker: WorkerProcess, app: dict[str, Any]) -> None:
         """Take a worker into service; the first of its generation brings its edition into service."""
         self._console.info("Worker process started and initialized.")
+        if self._recording:
+            worker.record_timelines()
         self._broken = None
         if self._serving != worker.generation:
             self._listener.app_loaded(app)

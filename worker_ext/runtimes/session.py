@@ -47,6 +47,7 @@ class Session(WorkerSession):
         self._connection: FrameConnection | None = None
         self._runtime: Runtime | None = None
         self._calls: dict[int, str] = {}  # call number → invocation id
+        self._recording = False
         self._stopping: asyncio.Task[None] | None = None  # kept, as the loop itself would forget it
 
     async def run(self) -> None:
@@ -94,6 +95,8 @@ class Session(WorkerSession):
         elif frame.kind == Kind.CANCEL:
             assert self._worker is not None
             self._worker.cancel(self._calls.get(frame.call, ""))
+        elif frame.kind == Kind.RECORD:
+            self._recording = True
         elif frame.kind == Kind.STOP:
             self._stopping = self._loop.create_task(self._stop(connection))
         else:

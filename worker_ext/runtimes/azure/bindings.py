@@ -84,9 +84,10 @@ class Parameter(typing.NamedTuple):
         :raises TypeError: if the binding cannot give data of that kind.
         """
         metadata = trigger_metadata if self.binding.is_trigger else {}
-        if self.annotation is str and datum.type == "bytes":  # as a blob is given, whatever it holds
+        # Hosts give what a blob holds as bytes, if not told better.
+        if datum is not None and self.annotation is str and datum.type == "bytes":
             datum = meta.Datum(datum.value.decode(), "string")
-        elif self.annotation is bytes and isinstance(datum.value, str):
+        elif datum is not None and self.annotation is bytes and isinstance(datum.value, str):
             datum = meta.Datum(datum.value.encode(), "bytes")
         try:
             return self.converter.decode(datum, trigger_metadata=metadata)
