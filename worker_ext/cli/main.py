@@ -41,6 +41,7 @@ VERBS = (
     Verb(("host start", "start"), "worker_ext.cli.host_start", "run the functions of this folder"),
     Verb(("init",), "worker_ext.cli.init", "make a new function app"),
     Verb(("new",), "worker_ext.cli.new", "add a function to the app in this folder"),
+    Verb(("extensions new",), "worker_ext.cli.extensions_new", "make the package of a new worker extension"),
 )
 
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import azure.functions as sdk
 
 from ..errors import ConfigurationError
+from ..function import definition_of
 from ..hooks.registry import FLAG, Registry, extensions_enabled
 from ..host.functions import HostedFunction
 from ..host.routes import Match, Router
@@ -27,7 +28,6 @@ from ..runtimes.app_path import make_importable
 from ..runtimes.azure import v2
 from ..runtimes.azure.bindings import BoundFunction
 from ..runtimes.azure.runtime import AzureRuntime
-from ..runtimes.azure.user_code import definition_of
 from ..runtimes.base import Answer, LoadedApp
 from ..worker import propagation
 from ..worker.logs import DEBUG_SETTING, LogCollector, PrintStream
