@@ -27,6 +27,7 @@ from azure.functions.extension import ExtensionMeta
 from ..errors import ConfigurationError
 from ..hooks import sdk
 from ..invocation import current_invocation
+from ..runtimes.azure import v2
 from ..runtimes.azure.user_code import APP_PACKAGE, is_own
 
 SCRIPT_ROOT = "AzureWebJobsScriptRoot"
@@ -127,6 +128,8 @@ class World:
             hidden = {name: module for name, module in sys.modules.items() if self._owns(name, module, packages)}
             for name in hidden:
                 del sys.modules[name]
+            # The folder of the tests can hold an app as well, and be searched before.
+            sys.path[:] = [entry for entry in sys.path if not self._hides_the_app(Path(entry))]
         importlib.invalidate_caches()
         # A file that is written again within a second, with as many bytes, would be taken for the one before.
         bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
@@ -145,6 +148,9 @@ class World:
             return False
         file = getattr(module, "__file__", None)
         return top == APP_PACKAGE or (file is not None and is_own(Path(file), self._script_root))
+
+    def _hides_the_app(self, entry: Path) -> bool:
+        return entry.resolve() != self._script_root and v2.script_file(entry).is_file()
 
     def _swap_states(self) -> None:
         for holder, state in self._states.items():
