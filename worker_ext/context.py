@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from random import Random
 
 
@@ -71,6 +72,7 @@ class Context:
     :param trace_parent: the incoming ``traceparent``; if empty, a trace is begun under the invocation's own id.
     :param trace_state: the incoming ``tracestate``.
     :param retry_context: where the invocation stands in its retry policy.
+    :param trace_attributes: what the host adds to the trace for Application Insights.
     """
 
     def __init__(
@@ -81,11 +83,16 @@ class Context:
         trace_parent: str = "",
         trace_state: str = "",
         retry_context: RetryContext | None = None,
+        trace_attributes: Mapping[str, str] | None = None,
     ) -> None:
         self.function_name = function_name
         self.function_directory = function_directory
         self.invocation_id = invocation_id
-        self._trace: TraceContext | tuple[str, str] = (trace_parent, trace_state)
+        self._trace: TraceContext | tuple[str, str, Mapping[str, str] | None] = (
+            trace_parent,
+            trace_state,
+            trace_attributes,
+        )
         self._retry = retry_context
 
     @property
@@ -101,13 +108,24 @@ class Context:
     def trace_context(self) -> TraceContext:
         """The trace that the invocation belongs to. Made when first asked for: most functions never ask."""
         if isinstance(self._trace, tuple):
-            trace_parent, trace_state = self._trace
+            trace_parent, trace_state, attributes = self._trace
             if not trace_parent:
                 # The trace's id is the invocation's id, so that either finds the other in a log.
                 trace_id = self.invocation_id.replace("-", "").lower()
                 trace_parent = f"00-{trace_id}-{_random.getrandbits(64) | 1:016x}-01"
-            self._trace = TraceContext(trace_parent, trace_state)
+            self._trace = TraceContext(trace_parent, trace_state, dict(attributes or {}))
         return self._trace
+
+    @property
+    def cancelled(self) -> threading.Event:
+        """Set once the host has asked for the invocation to be cancelled.
+
+        An async function is cancelled with ``CancelledError`` as well. A sync one runs on; it can look here, or wait
+        here instead of sleeping.
+        """
+        # In one step, as the host's request and the function's first look may meet.
+        event: threading.Event = self.__dict__.setdefault("_cancelled", threading.Event())
+        return event
 
     @property
     def retry_context(self) -> RetryContext:

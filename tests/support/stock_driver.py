@@ -174,6 +174,7 @@ def _load_protos(file: str) -> ModuleType:
 def main(folder: Path) -> None:
     """Run the app in ``folder`` as the job on standard input says."""
     job: Job = json.load(sys.stdin)
+    sys.argv += job.get("options", [])
     os.environ["AzureWebJobsScriptRoot"] = str(folder)  # noqa: SIM112
     sys.path.insert(0, str(folder))
     is_v2 = (folder / "function_app.py").exists()

@@ -15,6 +15,11 @@ def hello(req):
     return "Hello"
 
 
+@app.route("log")
+def log(req):
+    print("a line")
+
+
 @app.route("other")
 async def other(req):
     raise ValueError
@@ -23,10 +28,17 @@ async def other(req):
 def test_every_call_of_a_hook_is_recorded():
     recording = RecordingExtension()
     with FunctionAppClient(app, extensions=[recording]) as client:
-        assert recording.hooks == ["post_function_load_app_level"] * 2
+        assert recording.hooks == [*["post_function_load_app_level"] * 3, "on_startup"]
         recording.clear()
         response = client.get("/api/hello")
-    before, after = recording.calls
+        before, around, after = recording.calls
+        recording.clear()
+        client.get("/api/other")
+        failed = recording.calls[-1]
+    assert recording.hooks[-1] == "on_shutdown"
+    assert around.hook == "around_invocation_app_level"
+    assert failed.hook == "on_invocation_error_app_level"
+    assert isinstance(failed.error, ValueError)
     assert (before.hook, before.function) == ("pre_invocation_app_level", "hello")
     assert before.invocation_id == response.invocation_id
     assert before.arguments["req"].method == "GET"
@@ -38,8 +50,25 @@ def test_at_function_level():
     with FunctionAppClient(app, extensions=[recording]) as client:
         client.get("/api/hello")
         client.get("/api/other")
-    assert recording.hooks == ["post_function_load", "pre_invocation", "post_invocation"]
-    assert {call.function for call in recording.calls} == {"hello"}
+    assert recording.hooks == [
+        "post_function_load",
+        "on_startup",
+        "pre_invocation",
+        "around_invocation",
+        "post_invocation",
+        "on_shutdown",
+    ]
+    assert {call.function for call in recording.calls} == {"hello", ""}
+
+
+def test_lines_that_are_logged_if_it_is_told_so():
+    recording = RecordingExtension(logs=True)
+    with FunctionAppClient(app, extensions=[recording]) as client:
+        client.get("/api/hello")
+    assert "on_log" not in recording.hooks  # nothing was logged
+    with FunctionAppClient(app, extensions=[recording]) as client:
+        client.get("/api/log")
+    assert [call.arguments["record"].message for call in recording.calls if call.hook == "on_log"] == ["a line"]
 
 
 def test_a_hook_can_be_told_to_fail():
@@ -48,7 +77,7 @@ def test_a_hook_can_be_told_to_fail():
         response = client.get("/api/hello")
     assert response.text == "Hello"
     assert any("disk full" in message for message in response.messages)
-    assert recording.hooks[-2:] == ["pre_invocation_app_level", "post_invocation_app_level"]
+    assert recording.hooks[-2:] == ["post_invocation_app_level", "on_shutdown"]
 
 
 @pytest.mark.parametrize("name", ["HttpTrigger", "other"])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from ..function import Function
-from ..hooks.pipeline import Pipeline, run, run_async, settled
+from ..hooks.pipeline import Pipeline, run, run_async
 from ..hooks.registry import Registry
 from ..invocation import Invocation, Outcome, current_invocation
 from .shape import UnknownShape
@@ -77,7 +77,7 @@ class Crossing:
             return self._function.call(**arguments)
         token = current_invocation.set(invocation)
         try:
-            return _value(run(invocation, self._pipeline, self._wait))
+            return _value(run(invocation, self._pipeline, self._loop))
         finally:
             current_invocation.reset(token)
 
@@ -87,12 +87,6 @@ class Crossing:
         except (LookupError, AttributeError):
             self._give_up(UnknownShape("it calls functions without a context"))
             return None
-
-    def _wait(self, awaited: Awaitable[Any]) -> Outcome:
-        try:
-            return asyncio.run_coroutine_threadsafe(settled(awaited), self._loop).result()
-        except BaseException as error:  # the app has cancelled all tasks of the loop
-            return Outcome(None, error)
 
 
 def _value(outcome: Outcome) -> Any:

@@ -35,6 +35,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="ARGUMENTS",
         help='arguments for the app\'s Python, such as "-m debugpy --listen 5678"',
     )
+    parser.add_argument("--enable-json-output", action="store_true", help="write JSON, an object a line, for programs")
+    parser.add_argument(
+        "--json-output-file", type=Path, metavar="FILE", help="with it: add the JSON to FILE; the console is for people"
+    )
     # Azure's tool takes them behind a double dash as well:  --language-worker -- "-m debugpy --listen 5678"
     parser.add_argument("rest", nargs="*", help=SUPPRESS)
 
@@ -80,6 +84,8 @@ def _serve(arguments: Namespace, standby: Standby | None) -> int:
             functions=[name for listed in arguments.functions for name in listed.split(",") if name],
             verbose=arguments.verbose,
             language_worker=arguments.language_worker or " ".join(arguments.rest),
+            json_output=arguments.enable_json_output or arguments.json_output_file is not None,
+            json_output_file=arguments.json_output_file,
         ),
         standby,
     )

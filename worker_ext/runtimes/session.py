@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import os
 import sys
@@ -12,60 +11,56 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import IndexingError, ProtocolError, WorkerExtError
+from ..errors import ProtocolError, WorkerExtError
 from ..invocation import Invocation, LogRecord, Outcome
 from ..transports.frames import Frame, FrameConnection
 from ..transports.local_socket import connect
-from ..worker import propagation
-from ..worker.logs import LogCollector, capture
 from .app_path import make_importable
 from .deferral import defer
-from .failure import describe, user_traceback
+from .failure import describe
 from .protocol import COUNT, RESULT_HEAD, Kind, pack_error, pack_json, pack_lines
 from .table import make_runtime
+from .worker_session import WorkerSession, sdk_unusable
 
 if TYPE_CHECKING:
-    from ..worker.worker import Worker
     from .base import Runtime
 
 
-class Session:
+class Session(WorkerSession):
     """The time between a worker's connecting to its host and the connection's end.
 
     :param kind: the kind of app, a key of :data:`worker_ext.runtimes.table.RUNTIMES`.
     :param script_root: the app's folder, absolute.
     :param loop: the event loop, on which everything but sync functions runs.
-    :ivar logs: collects what this process logs and prints.
-    :ivar finished: whether it was to end, with all said; otherwise the host has gone.
+    :param address: where the host listens.
+    :param secret: what proves to it that this is its worker.
     """
 
-    def __init__(self, kind: str, script_root: Path, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, kind: str, script_root: Path, loop: asyncio.AbstractEventLoop, address: str, secret: str
+    ) -> None:
+        super().__init__(loop)
         self._kind = kind
         self._script_root = script_root
-        self._loop = loop
+        self._address = address
+        self._secret = secret
         self._connection: FrameConnection | None = None
-        self._worker: Worker | None = None
         self._runtime: Runtime | None = None
         self._calls: dict[int, str] = {}  # call number → invocation id
-        self._ended = asyncio.Event()
-        self._abandoned = False
         self._stopping: asyncio.Task[None] | None = None  # kept, as the loop itself would forget it
-        self.logs = LogCollector(loop, self._ship)
-        self.finished = False
 
-    async def run(self, address: str, secret: str) -> None:
+    async def run(self) -> None:
         """Connect, load the app and say what it is made of, then run invocations until the connection ends.
 
-        :param address: where the host listens.
-        :param secret: what proves to it that this is its worker.
         :raises OSError: if the host cannot be reached.
         """
-        self._connection = connection = await connect(address, lambda: FrameConnection(self._on_frame, self._on_lost))
-        connection.send(Kind.HELLO, 0, [secret.encode(), pack_json({"pid": os.getpid(), "python": sys.version})])
-        capture(self.logs, os.environ)
-        propagation.install()
+        connection = await connect(self._address, lambda: FrameConnection(self._on_frame, self._on_lost))
+        self._connection = connection
+        hello = {"pid": os.getpid(), "python": sys.version}
+        connection.send(Kind.HELLO, 0, [self._secret.encode(), pack_json(hello)])
+        self._capture()
         try:
-            description = self._load()
+            description = await self._load()
         except WorkerExtError as error:
             self._finish(connection, Kind.BROKEN, [pack_json(pack_error(error))])
         else:
@@ -75,28 +70,18 @@ class Session:
             connection.send(Kind.READY, 0, [pack_json(description)])
         await self._ended.wait()
 
-    def abandon(self) -> None:
-        """Leave the connection to the process that this one was forked from.
-
-        User code may fork; what returns into this package in the child must neither answer nor read the host's frames.
-        """
-        self._abandoned = True
-        self._loop.call_soon(os._exit, 1)  # if the child goes on to run its copy of the loop
-
-    def _load(self) -> dict[str, object]:
+    async def _load(self) -> dict[str, object]:
         make_importable(self._script_root)
+        registry = self._make_worker()
         try:
             self._runtime = prepare(self._kind)
-            from ..hooks.registry import Registry, extensions_enabled
-            from ..worker.worker import Worker
-
-            registry = Registry(enabled=extensions_enabled())
         except ImportError as error:
-            raise _sdk_unusable(error) from error
-        self._worker = worker = Worker(self._loop, registry, self.logs)
+            raise sdk_unusable(error) from error
+        assert self._worker is not None
         app = self._runtime.load(self._script_root)
         for loaded in app.functions:
-            worker.load(loaded.function)
+            self._worker.load(loaded.function)
+        await self._worker.startup()
         return {
             "functions": [loaded.description for loaded in app.functions],
             "problems": [pack_error(problem) for problem in app.problems],
@@ -157,14 +142,12 @@ class Session:
     async def _stop(self, connection: FrameConnection) -> None:
         assert self._worker is not None
         await self._worker.drain()
+        await self._worker.shutdown()
         self._finish(connection)
 
     def _finish(self, connection: FrameConnection, kind: Kind | None = None, parts: list[bytes] | None = None) -> None:
         """Send the last there is to say and close; the session ends when all of it has left."""
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):  # user code may have put anything there
-                stream.flush()
-        self.logs.flush_all()
+        self._say_all()
         self.finished = True
         if kind is not None:
             connection.send(kind, 0, parts or [])
@@ -184,13 +167,3 @@ def prepare(kind: str) -> Runtime:
     defer("werkzeug")
     import_module("worker_ext.worker.worker")
     return make_runtime(kind)
-
-
-def _sdk_unusable(error: ImportError) -> IndexingError:
-    if isinstance(error, ModuleNotFoundError) and error.name in ("azure", "azure.functions"):
-        message = f"the package azure-functions is not installed for the app's Python, {sys.executable}"
-        detail = None
-    else:
-        message = f"the package azure-functions cannot be used by the app's Python, {sys.executable}: {error}"
-        detail = user_traceback(error)
-    return IndexingError(message, hint=f"{sys.executable} -m pip install --upgrade azure-functions", detail=detail)

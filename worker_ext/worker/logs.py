@@ -34,6 +34,9 @@ LONGEST_LINE = 256 * 1024
 DEBUG_SETTING = "PYTHON_ENABLE_DEBUG_LOGGING"
 """The setting that has lines of level DEBUG collected too."""
 
+Review = Callable[[Invocation | None, LogRecord], LogRecord | None]
+"""What becomes of a line of an invocation, or of none: itself, another in its place, or ``None`` to drop it."""
+
 Ship = Callable[[str, list[LogRecord]], None]
 """Sends lines; the first argument is the id of their invocation, empty for lines that belong to none."""
 
@@ -43,10 +46,12 @@ class LogCollector(LineHandler):
 
     :param loop: the loop on which lines are sent that cannot wait for an answer.
     :param ship: sends lines ahead of the answer, and those that belong to no invocation.
+    :ivar review: sees every line first, on the thread that wrote it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ship: Ship) -> None:
         super().__init__()
+        self.review: Review | None = None
         self._loop = loop
         self._ship = ship
         self._running: dict[str, Invocation] = {}
@@ -109,12 +114,16 @@ class LogCollector(LineHandler):
         """From now on what ``invocation`` writes is sent while it runs, or given to :meth:`end`."""
         self._running[invocation.id] = invocation
 
+    def running(self, invocation_id: str) -> Invocation | None:
+        """The invocation of that id, if it is running."""
+        return self._running.get(invocation_id)
+
     def end(self, invocation: Invocation) -> list[LogRecord]:
         """The invocation's lines, for its answer. What it writes later still goes out, under its id."""
         self._running.pop(invocation.id, None)
         if invocation.begun:
             for key in list(invocation.begun):
-                invocation.logs.append(_printed(invocation.begun.pop(key, "")))
+                self._add(invocation, _printed(invocation.begun.pop(key, "")))
         invocation.ended = True  # before its lines are taken: whoever writes one later sees to it being sent
         lines = _take(invocation.logs) if invocation.logs else []
         if len(lines) > LINES_AT_ONCE:
@@ -142,9 +151,14 @@ class LogCollector(LineHandler):
         return invocation
 
     def _add(self, owner: Invocation | None, record: LogRecord) -> None:
+        self._took.line = True
+        if self.review is not None:
+            reviewed = self.review(owner, record)
+            if reviewed is None:
+                return
+            record = reviewed
         if len(record.message) > LONGEST_LINE:
             record = record._replace(message=_cut(record.message))
-        self._took.line = True
         if owner is None:
             self._unowned.append(record)
         else:
@@ -244,18 +258,20 @@ class PrintStream(io.TextIOBase):
 
 
 def capture(collector: LogCollector, environ: Mapping[str, str]) -> None:
-    """Route this process's logging and printing to ``collector``.
-
-    The root logger is at INFO, or at DEBUG if :data:`DEBUG_SETTING` is on, as on the stock worker.
-    """
+    """Route this process's logging and printing to ``collector``."""
     root = logging.getLogger()
-    root.setLevel(logging.DEBUG if is_on(DEBUG_SETTING, environ) else logging.INFO)
+    set_level(environ)
     root.addHandler(collector)
     _stay(collector, root)
     log_shortcut.install(collector)
     logging.captureWarnings(True)
     sys.stdout = PrintStream(collector, sys.__stdout__ or sys.stdout)
     sys.stderr = PrintStream(collector, sys.__stderr__ or sys.stderr)
+
+
+def set_level(environ: Mapping[str, str]) -> None:
+    """Set the root logger to INFO, or to DEBUG if :data:`DEBUG_SETTING` is on, as on the stock worker."""
+    logging.getLogger().setLevel(logging.DEBUG if is_on(DEBUG_SETTING, environ) else logging.INFO)
 
 
 def _stay(collector: LogCollector, root: logging.Logger) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import azure.functions as sdk
 from azure.functions.meta import Datum
 
 from ...context import Context, RetryContext
@@ -17,10 +16,7 @@ from ..base import Answer, LoadedApp, LoadedFunction, Runtime
 from ..protocol import unpack_json
 from . import http, loader
 from .bindings import BoundFunction
-from .converters import Out
 from .trigger_payload import Retry
-
-sdk.Context.register(Context)  # so that isinstance(context, azure.functions.Context) holds, as type checkers believe
 
 
 class AzureRuntime(Runtime):
@@ -69,11 +65,7 @@ class AzureRuntime(Runtime):
             retry = _retry_context(envelope["retry"])
             context = Context(name, function.directory, invocation_id, retry_context=retry)
             arguments = _decode_inputs(bound, envelope["metadata"], payload)
-        if bound.wants_context:
-            arguments["context"] = context
-        for output in bound.outputs:
-            arguments[output] = Out()
-        return Invocation(function, arguments, context)
+        return bound.invocation(arguments, context)
 
     def encode(self, invocation: Invocation, value: Any) -> Answer:
         """Make an answer (see :meth:`Runtime.encode`)."""
