@@ -27,6 +27,15 @@ DEV = [
 ]
 BENCHMARK = ["functions-framework>=3.8", "matplotlib>=3.8", "starlette>=0.40", "uvicorn[standard]>=0.30"]
 HOST = ["httptools>=0.6", "watchfiles>=0.21", 'uvloop>=0.19; platform_system != "Windows"']
+BAETYL = [
+    "amqtt>=0.12",
+    "grpcio>=1.60",
+    "paho-mqtt>=2.1",
+    "protobuf>=4.25",
+    "pyyaml>=6",
+    "watchfiles>=0.21",
+    'uvloop>=0.19; platform_system != "Windows"',
+]
 
 setup(
     name="worker-ext",
@@ -38,7 +47,7 @@ setup(
     python_requires=">=3.11",
     # No upper bound: extensions pin azure-functions themselves, and Python 3.13 needs another major version of it.
     install_requires=["azure-functions>=1.7.0"],
-    extras_require={"host": HOST, "dev": DEV, "benchmark": BENCHMARK},
+    extras_require={"host": HOST, "baetyl": BAETYL, "dev": DEV, "benchmark": BENCHMARK},
     packages=find_packages(include=["worker_ext", "worker_ext.*"]),
     package_data={"worker_ext": ["py.typed"], "worker_ext.cli": ["templates/**/*", "templates/**/.*"]},
     entry_points={"console_scripts": ["func = worker_ext.cli.main:main", "worker-ext = worker_ext.cli.main:main"]},

@@ -17,10 +17,7 @@ from azure.functions import AppExtensionBase, FuncExtensionBase
 from ..function import Function
 from .logger import hook_logger
 from .sdk import Extensions, extensions
-from .switches import is_on
-
-FLAG = "PYTHON_ENABLE_WORKER_EXTENSIONS"
-"""The setting that turns extensions on."""
+from .switches import FLAG, is_on
 
 _LOAD, _PRE = ("function_name", "function_directory"), ("logger", "context", "func_args")
 _POST = (*_PRE, "func_ret")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
-import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import ConfigurationError, IndexingError, WorkerExtError
+from . import process
 from .app_settings import AppSettings, HostOptions, read_settings
 from .console import Console
 from .supervisor import Policy, Supervisor
@@ -55,7 +54,7 @@ class Host:
         loop = asyncio.get_running_loop()
         self._console.attach(loop)
         self._announce()
-        _on_signals(loop, self.stop)
+        process.on_signals(loop, self.stop)
         tasks: list[asyncio.Task[None]] = []
         try:
             await self._start_worker()
@@ -278,29 +277,8 @@ def serve(options: HostOptions) -> int:
     :raises WorkerExtError: if it cannot start.
     """
     console = Console(verbose=options.verbose)
-    new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
-    with contextlib.suppress(ImportError):
-        import uvloop
-
-        new_loop = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_run(options, console))
+    process.run(lambda: Host(options, console).run())
     return 0
-
-
-async def _run(options: HostOptions, console: Console) -> None:
-    await Host(options, console).run()
-
-
-def _on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
-        number = getattr(signal, name, None)
-        if number is None or signal.getsignal(number) == signal.SIG_IGN:  # as nohup has it for SIGHUP
-            continue
-        try:
-            loop.add_signal_handler(number, stop)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
 
 
 def _shown(address: str) -> str:

@@ -17,10 +17,9 @@ from ..transports.frames import Frame, FrameConnection
 from ..transports.local_socket import connect
 from ..worker import propagation
 from ..worker.logs import LogCollector, capture
-from .app_path import make_importable
 from .failure import describe, user_traceback
 from .protocol import COUNT, RESULT_HEAD, Kind, pack_error, pack_json, pack_lines
-from .table import make_runtime
+from .table import make_importable, make_runtime
 
 if TYPE_CHECKING:
     from ..worker.worker import Worker
@@ -82,7 +81,7 @@ class Session:
         self._loop.call_soon(os._exit, 1)  # if the child goes on to run its copy of the loop
 
     def _load(self) -> dict[str, object]:
-        make_importable(self._script_root)
+        make_importable(self._kind, self._script_root)
         try:
             # Imported late, so that the host can be told if the app's Python lacks the package that these need.
             from ..hooks.registry import Registry, extensions_enabled

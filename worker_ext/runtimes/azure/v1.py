@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
-import sys
 from collections.abc import Iterator
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from ... import jsonc
 from ...errors import ConfigurationError, IndexingError
+from ..user_code import APP_PACKAGE, definition_of, import_user_module, make_package
 from .bindings import Binding, BoundFunction, bind
-from .user_code import APP_PACKAGE, definition_of, import_user_module
 
 _logger = logging.getLogger("worker_ext")
 
 
 def index(script_root: Path) -> Iterator[BoundFunction | IndexingError]:
     """Yield each function of the app, or why it cannot be loaded; each stands for itself."""
-    spec = ModuleSpec(APP_PACKAGE, None, is_package=True)
-    spec.submodule_search_locations = [str(script_root)]
-    sys.modules[APP_PACKAGE] = importlib.util.module_from_spec(spec)
+    make_package(APP_PACKAGE, script_root)
     for file in function_files(script_root):
         try:
             yield _load(_Declaration(file), script_root)

@@ -14,8 +14,8 @@ from typing import Any
 import azure.functions as sdk
 
 from ...errors import ConfigurationError, IndexingError
+from ..user_code import definition_of, import_user_module, located
 from .bindings import Binding, BoundFunction, bind
-from .user_code import definition_of, import_user_module, located
 
 SCRIPT_SETTING = "PYTHON_SCRIPT_FILE_NAME"
 """The setting that names another file than ``function_app.py``."""
