@@ -11,15 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import IndexingError, ProtocolError, WorkerExtError
+from ..errors import ProtocolError, WorkerExtError
 from ..invocation import Invocation, LogRecord, Outcome
 from ..transports.frames import Frame, FrameConnection
 from ..transports.local_socket import connect
 from ..worker import propagation
 from ..worker.logs import LogCollector, capture
-from .failure import describe, user_traceback
+from .failure import describe
+from .loading import load
 from .protocol import COUNT, RESULT_HEAD, Kind, pack_error, pack_json, pack_lines
-from .table import make_importable, make_runtime
 
 if TYPE_CHECKING:
     from ..worker.worker import Worker
@@ -62,7 +62,7 @@ class Session:
         capture(self.logs, os.environ)
         propagation.install()
         try:
-            description = self._load()
+            self._worker, self._runtime, description = load(self._kind, self._script_root, self._loop, self.logs)
         except WorkerExtError as error:
             self._finish(connection, Kind.BROKEN, [pack_json(pack_error(error))])
         else:
@@ -79,27 +79,6 @@ class Session:
         """
         self._abandoned = True
         self._loop.call_soon(os._exit, 1)  # if the child goes on to run its copy of the loop
-
-    def _load(self) -> dict[str, object]:
-        make_importable(self._kind, self._script_root)
-        try:
-            # Imported late, so that the host can be told if the app's Python lacks the package that these need.
-            from ..hooks.registry import Registry, extensions_enabled
-            from ..worker.worker import Worker
-
-            registry = Registry(enabled=extensions_enabled())
-            self._runtime = make_runtime(self._kind)
-        except ImportError as error:
-            raise _sdk_unusable(error) from error
-        self._worker = worker = Worker(self._loop, registry, self.logs)
-        app = self._runtime.load(self._script_root)
-        for loaded in app.functions:
-            worker.load(loaded.function)
-        return {
-            "functions": [loaded.description for loaded in app.functions],
-            "problems": [pack_error(problem) for problem in app.problems],
-            "extensions": registry.extensions(),
-        }
 
     def _on_frame(self, connection: FrameConnection, frame: Frame) -> None:
         if frame.kind == Kind.INVOKE:
@@ -171,13 +150,3 @@ class Session:
     def _on_lost(self, _connection: FrameConnection, _error: Exception | None) -> None:
         self._connection = None
         self._ended.set()
-
-
-def _sdk_unusable(error: ImportError) -> IndexingError:
-    if isinstance(error, ModuleNotFoundError) and error.name in ("azure", "azure.functions"):
-        message = f"the package azure-functions is not installed for the app's Python, {sys.executable}"
-        detail = None
-    else:
-        message = f"the package azure-functions cannot be used by the app's Python, {sys.executable}: {error}"
-        detail = user_traceback(error)
-    return IndexingError(message, hint=f"{sys.executable} -m pip install --upgrade azure-functions", detail=detail)

@@ -28,6 +28,7 @@ KEEPALIVE = 60
 _NEVER = 0xFFFFFFFF  # the session's expiry
 _RECEIVE_MAXIMUM = 100
 _UNSUPPORTED = {1, 0x84}  # "unacceptable protocol version" of 3.1.1, "unsupported protocol version" of 5
+_PATIENCE = 5.0  # seconds that a broker has to answer our CONNECT
 _TICK = 1.0  # seconds between looks at the keep-alive
 
 UserProperties = Sequence[tuple[str, str]]
@@ -89,7 +90,7 @@ class MqttClient:
         self._subscriptions = subscriptions
         self._tls = broker.tls()
         self._loop = asyncio.get_running_loop()
-        self._modern = True  # MQTT 5
+        self._modern = broker.modern  # MQTT 5
         self._known = False  # whether the broker has accepted us once: then it speaks this version
         self._answered = False  # whether the broker has understood our CONNECT
         self._socket_opened = False
@@ -198,21 +199,26 @@ class MqttClient:
             self._forget_socket()
             was_connected, self.is_connected = self.is_connected, False
             if self._socket_opened and not self._answered and not self._known:
-                self._modern = not self._modern
+                self._modern = self._broker.modern and not self._modern
                 self._client = self._make()
-                if not self._modern:  # the pause comes when neither version has been understood
+                if self._broker.modern and not self._modern:  # the pause comes when neither version was understood
                     continue
             self._pause = first if was_connected else min(max(first, self._pause * 2), longest)
             self._listener.disconnected(error, self._pause)
             await asyncio.sleep(self._pause)
 
     async def _serve(self) -> None:
-        """Look after the keep-alive until the connection is lost."""
+        """Look after the limits of time until the connection is lost."""
+        opened = self._loop.time()
         while not self._lost.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._lost.wait(), _TICK)
             self._client.loop_misc()
             self._write_rest()
+            if not self.is_connected and self._loop.time() - opened > _PATIENCE:
+                self._reason = self._reason or "it does not answer"
+                self._client.disconnect()  # paho closes the socket once that is written
+                return
 
     async def _connect(self) -> str | None:
         """Open a connection and send CONNECT; returns why that failed. It may block, and so runs on a thread."""

@@ -25,6 +25,7 @@ class Broker:
     :ivar ca: the file of the certificates that it is trusted by; ``None`` for the system's.
     :ivar certificate: the file of our own certificate, ``None`` for none.
     :ivar key: the file of its key; ``None`` if that is in the certificate's file.
+    :ivar modern: whether it may know MQTT 5.
     """
 
     host: str
@@ -35,6 +36,7 @@ class Broker:
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+    modern: bool = True
 
     @classmethod
     def parse(cls, address: str) -> Broker:

@@ -122,7 +122,7 @@ class BaetylHost:
                 broker = replace(broker, username=asked.username, password=asked.password)
         elif broker.host in self._app.hubs:
             hub = self._embedded(broker.host)
-            broker = replace(broker, host="127.0.0.1", port=hub.port, secure=False)
+            broker = replace(broker, host="127.0.0.1", port=hub.port, secure=False, modern=False)
         return broker.with_files(ca=options.hub_ca, certificate=options.hub_cert, key=options.hub_key)
 
     def _embedded(self, name: str) -> EmbeddedHub:
