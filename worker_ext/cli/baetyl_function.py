@@ -12,7 +12,12 @@ from ..errors import ConfigurationError
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options, as Baetyl's own runtimes name them."""
     parser.add_argument(
-        "-c", "--config", type=Path, default=Path("etc/baetyl/service.yml"), metavar="FILE", help="the service's settings"
+        "-c",
+        "--config",
+        type=Path,
+        default=Path("etc/baetyl/service.yml"),
+        metavar="FILE",
+        help="the service's settings",
     )
 
 

@@ -10,14 +10,14 @@ from ..errors import ConfigurationError
 def add_arguments(parser: ArgumentParser | _ArgumentGroup) -> list[Action]:
     """Declare the options, as Azure's own tool names them."""
     return [
-        parser.add_argument("-p", "--port", type=_port, help="port to listen on (default: 7071, or Host.LocalHttpPort)"),
+        parser.add_argument(
+            "-p", "--port", type=_port, help="port to listen on (default: 7071, or Host.LocalHttpPort)"
+        ),
         parser.add_argument("--address", default="localhost", help="address to listen on (default: loopback only)"),
         parser.add_argument(
             "--cors", default="", metavar="ORIGINS", help="origins of cross-origin requests, with commas"
         ),
-        parser.add_argument(
-            "--cors-credentials", action="store_true", help="let cross-origin requests carry cookies"
-        ),
+        parser.add_argument("--cors-credentials", action="store_true", help="let cross-origin requests carry cookies"),
         parser.add_argument(
             "-t",
             "--timeout",

@@ -344,7 +344,5 @@ class MqttClient:
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         properties = getattr(message.properties, "UserProperty", ()) if self._modern else ()
         self._listener.received(
-            Received(
-                message.topic, message.payload, message.qos, message.mid, message.dup, properties, self.connection
-            )
+            Received(message.topic, message.payload, message.qos, message.mid, message.dup, properties, self.connection)
         )

@@ -17,7 +17,6 @@ from ...transports.mqtt_broker import Broker
 from .. import process
 from ..console import Console
 from . import application
-from .application import Application
 from .pool import FunctionPool
 from .settings import ManagerSettings
 
@@ -183,9 +182,7 @@ class BaetylHost:
     async def _watch(self) -> None:
         from ..watcher import watch
 
-        folders = {
-            folder for service in self._app.functions.values() for folder in code_folders(service.functions)
-        }
+        folders = {folder for service in self._app.functions.values() for folder in code_folders(service.functions)}
 
         def concerns(path: Path) -> bool:
             return path.suffix == ".py" and any(path.is_relative_to(folder) for folder in folders)

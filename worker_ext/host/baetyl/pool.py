@@ -97,9 +97,7 @@ class FunctionPool:
                 done(outcome.parts[0])
                 return
             reason = outcome.traceback.rstrip() if isinstance(outcome, FunctionFailed) else str(outcome)
-            self._console.failure(
-                name, f"Executed '{name}' (Failed, Id={identifier}, Duration={elapsed}ms)\n{reason}"
-            )
+            self._console.failure(name, f"Executed '{name}' (Failed, Id={identifier}, Duration={elapsed}ms)\n{reason}")
             done(outcome)
 
         self._supervisor.submit(Call(name, identifier, message.pack(), answered))

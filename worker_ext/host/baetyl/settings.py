@@ -202,9 +202,7 @@ def manager_settings(root: Setting, resolve: Resolve) -> ManagerSettings:
     hub = root["hub"]
     broker = replace(
         _broker(hub["address"]), username=hub["username"].text(None), password=hub["password"].text(None)
-    ).with_files(
-        ca=_file(hub["ca"], resolve), certificate=_file(hub["cert"], resolve), key=_file(hub["key"], resolve)
-    )
+    ).with_files(ca=_file(hub["ca"], resolve), certificate=_file(hub["cert"], resolve), key=_file(hub["key"], resolve))
     pools = {pool.name: pool for pool in map(_pool, root["functions"].elements())}
     rules = []
     for number, setting in enumerate(root["rules"].elements(), 1):

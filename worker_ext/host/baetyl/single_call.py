@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from ...errors import ConfigurationError, IndexingError, InvocationError
+from ...errors import ConfigurationError, InvocationError
 from ...runtimes.baetyl.message import Message
 from .. import process
 from ..console import Console

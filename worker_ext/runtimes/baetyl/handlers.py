@@ -58,7 +58,9 @@ def _make_package(package: str, folder: Path, entry: FunctionEntry) -> None:
 
 
 def _unpack(folder: Path) -> Callable[[str], str]:
-    return lambda package: f"Unpack the package that holds {package!r} beside the handler:  func pack --target {folder} {package}"
+    return lambda package: (
+        f"Unpack the package that holds {package!r} beside the handler:  func pack --target {folder} {package}"
+    )
 
 
 def _load(entry: FunctionEntry, package: str, folder: Path) -> Function:
