@@ -1,4 +1,4 @@
-"""Starts a worker process: ``python boot.py ADDRESS KIND SCRIPT_ROOT``.
+"""Starts a worker process: ``python boot.py ADDRESS KIND SCRIPT_ROOT``, or ``python boot.py KIND`` for one on standby.
 
 The app's Python need not have worker-ext installed, and the host's packages must not leak into the app. So this
 script is run by its path and makes just the one package importable that it lies in. Pythons that are too old must
@@ -22,9 +22,12 @@ def _make_importable(folder: Path) -> None:
 
 
 def _main() -> None:
-    from worker_ext.runtimes.serve import main
+    from worker_ext.runtimes.serve import main, stand_by
 
-    main(*sys.argv[1:4])
+    if len(sys.argv) == 2:
+        stand_by(sys.argv[1])
+    else:
+        main(*sys.argv[1:4])
 
 
 if sys.version_info < (3, 11):  # noqa: UP036 - it is the app's Python, not the one that worker-ext was installed for

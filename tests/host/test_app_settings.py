@@ -10,7 +10,8 @@ import pytest
 from support.hosting import write_app
 
 from worker_ext.errors import ConfigurationError
-from worker_ext.host.app_settings import AppSettings, HostOptions, find_python, read_settings
+from worker_ext.host.app_settings import AppSettings, HostOptions, read_settings
+from worker_ext.host.interpreter import find_python
 
 
 @pytest.fixture(autouse=True)

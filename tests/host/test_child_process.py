@@ -24,8 +24,8 @@ class Child:
         self.status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.process = ChildProcess(self.lines.append, self.status.set_result)
 
-    async def start(self, source: str) -> None:
-        await self.process.start([sys.executable, "-c", source], cwd=Path.cwd(), environ=os.environ)
+    def start(self, source: str) -> None:
+        self.process.start([sys.executable, "-c", source], cwd=Path.cwd(), environ=os.environ)
 
 
 def _has_ended(pid: int) -> bool:
@@ -42,7 +42,7 @@ def _has_ended(pid: int) -> bool:
 def run(source: str, *, kill: bool = False) -> tuple[int, list[str]]:
     async def main() -> tuple[int, list[str]]:
         child = Child()
-        await child.start(source)
+        child.start(source)
         if kill:
             while not child.lines:
                 await asyncio.sleep(0.005)
@@ -100,7 +100,7 @@ def test_a_program_that_is_not_there_is_an_os_error() -> None:
     async def main() -> None:
         child = Child()
         with pytest.raises(OSError):
-            await child.process.start(["/nowhere/python"], cwd=Path.cwd(), environ=os.environ)
+            child.process.start(["/nowhere/python"], cwd=Path.cwd(), environ=os.environ)
         child.process.kill()  # does nothing
         assert child.process.pid == 0
 

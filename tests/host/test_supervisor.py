@@ -20,6 +20,7 @@ from worker_ext.host.call import Call, Result
 from worker_ext.host.console import Console
 from worker_ext.host.supervisor import Policy, Supervisor
 from worker_ext.host.worker_process import WorkerCommand
+from worker_ext.invocation import LogRecord
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = Policy(
@@ -76,6 +77,7 @@ class Bench:
         self.policy = policy
         self.loaded: list[dict[str, Any]] = []
         self.broken: list[tuple[str, bool]] = []
+        self.logged: list[str] = []
         self.starts = 0
         self.supervisor = Supervisor(self._command, policy, Console(self._stream, verbose=True), self)
 
@@ -89,6 +91,9 @@ class Bench:
 
     def app_broken(self, error: IndexingError, *, still_serving: bool) -> None:
         self.broken.append((error.message, still_serving))
+
+    def call_logged(self, call: Call, records: list[LogRecord]) -> None:
+        self.logged += [record.message for record in records]
 
     @property
     def console(self) -> str:

@@ -192,7 +192,7 @@ class LocalWorker:
 @contextlib.contextmanager
 def captured(worker: LocalWorker, environ: Mapping[str, str] | None = None) -> Iterator[None]:
     """Route the process's logging and printing to a worker's collector. (Pytest replaces what a fixture would set.)"""
-    call_handlers = logging.Logger.callHandlers
+    call_handlers, log = logging.Logger.callHandlers, logging.Logger._log
     with (
         contextlib.redirect_stdout(sys.stdout),
         contextlib.redirect_stderr(sys.stderr),
@@ -202,7 +202,7 @@ def captured(worker: LocalWorker, environ: Mapping[str, str] | None = None) -> I
         try:
             yield
         finally:
-            logging.Logger.callHandlers = call_handlers
+            logging.Logger.callHandlers, logging.Logger._log = call_handlers, log
             logging.captureWarnings(False)
 
 

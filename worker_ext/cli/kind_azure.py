@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import SUPPRESS, Action, ArgumentParser, Namespace, _ArgumentGroup
 
 from ..errors import ConfigurationError
+from ..host.standby import Standby, standby_for
 
 
 def add_arguments(parser: ArgumentParser | _ArgumentGroup) -> list[Action]:
@@ -44,11 +45,23 @@ def serve(arguments: Namespace) -> int:
 
     :raises ConfigurationError: if it cannot start.
     """
+    if arguments.rest and arguments.language_worker is not None:
+        raise ConfigurationError(f"{arguments.rest[0]!r} belongs to no option", hint="See `func host start --help`.")
+    standby = (
+        None if arguments.language_worker or arguments.rest else standby_for("azure", arguments.script_root.resolve())
+    )
+    try:
+        return _serve(arguments, standby)
+    finally:
+        if standby is not None:
+            standby.discard()
+
+
+def _serve(arguments: Namespace, standby: Standby | None) -> int:
+    # Imported while the first worker starts up.
     from ..host.app import serve
     from ..host.app_settings import HostOptions
 
-    if arguments.rest and arguments.language_worker is not None:
-        raise ConfigurationError(f"{arguments.rest[0]!r} belongs to no option", hint="See `func host start --help`.")
     return serve(
         HostOptions(
             script_root=arguments.script_root,
@@ -60,7 +73,8 @@ def serve(arguments: Namespace) -> int:
             functions=arguments.functions,
             verbose=arguments.verbose,
             language_worker=arguments.language_worker or " ".join(arguments.rest),
-        )
+        ),
+        standby,
     )
 
 

@@ -15,11 +15,15 @@ from ..errors import ConfigurationError, IndexingError, WorkerExtError
 from . import process
 from .app_settings import AppSettings, HostOptions, read_settings
 from .console import Console
+from .invoker import Invoker
+from .standby import Standby
 from .supervisor import Policy, Supervisor
 from .worker_process import WorkerCommand
 
 if TYPE_CHECKING:
+    from ..invocation import LogRecord
     from ..transports.http1 import HttpServer
+    from .call import Call
     from .functions import HostedApp
     from .http_front import HttpFront
 
@@ -33,14 +37,17 @@ class Host:
 
     :param options: how.
     :param console: where it tells what it does.
+    :param standby: a worker process that has been started already.
     :raises ConfigurationError: if a setting is wrong.
     """
 
-    def __init__(self, options: HostOptions, console: Console) -> None:
+    def __init__(self, options: HostOptions, console: Console, standby: Standby | None = None) -> None:
         self._options = options = replace(options, script_root=options.script_root.resolve())
         self._console = console
+        self._standby = standby
         self._settings = read_settings(options)
         self._supervisor = Supervisor(self._command, self._policy(self._settings), console, self)
+        self._invoker = Invoker(self._supervisor, console)
         self._front: HttpFront | None = None
         self._port: int | None = None  # once it is listened on
         self._is_broken = False  # whether the app as it is in its folder cannot be loaded
@@ -62,7 +69,7 @@ class Host:
             from ..transports.http1 import HttpServer
             from .http_front import HttpFront, error_page
 
-            self._front = front = HttpFront(self._supervisor, self._console, self._settings)
+            self._front = front = HttpFront(self._invoker, self._console, self._settings)
             server = HttpServer(front.handle, error_body=error_page)
             tasks.append(asyncio.create_task(self._watch()))
             self._port = await self._listen(server)
@@ -133,6 +140,10 @@ class Host:
         self._console.error("No functions are being served. The host waits for an edit, or for an installed package.")
         assert self._front is not None
         self._front.refuse(str(error))
+
+    def call_logged(self, call: Call, records: list[LogRecord]) -> None:
+        """Pass on what an invocation has logged."""
+        self._invoker.logged(call, records)
 
     # What people are told
 
@@ -262,22 +273,25 @@ class Host:
 
     def _command(self) -> WorkerCommand:
         settings = self._settings
+        standby, self._standby = self._standby, None
         return WorkerCommand(
             python=settings.python,
             arguments=settings.arguments,
             kind="azure",
             script_root=self._options.script_root,
             environ=settings.environ,
+            standby=standby,
         )
 
 
-def serve(options: HostOptions) -> int:
+def serve(options: HostOptions, standby: Standby | None = None) -> int:
     """Run the local host until it is told to stop, and return the exit status.
 
+    :param standby: a worker process that has been started already; to be ended by the caller if it is not needed.
     :raises WorkerExtError: if it cannot start.
     """
     console = Console(verbose=options.verbose)
-    process.run(lambda: Host(options, console).run())
+    process.run(lambda: Host(options, console, standby).run())
     return 0
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConfigurationError
+from .interpreter import find_python
 from .settings import HostJson, LocalSettings, load_host_json, load_local_settings
+from .standby import UNBUFFERED
 
 DEFAULT_PORT = 7071
 PROCESS_COUNT = "FUNCTIONS_WORKER_PROCESS_COUNT"
 ENVIRONMENT = "AZURE_FUNCTIONS_ENVIRONMENT"
 RUNTIME = "FUNCTIONS_WORKER_RUNTIME"
-PYTHON = "languageWorkers__python__defaultExecutablePath"
 ARGUMENTS = "languageWorkers__python__arguments"
 """Arguments for the app's Python; editors set it to start their debugger."""
 
@@ -103,7 +103,7 @@ def read_settings(options: HostOptions) -> AppSettings:
     environ, skipped = local.environment(os.environ)
     environ.setdefault(ENVIRONMENT, "Development")
     environ["AzureWebJobsScriptRoot"] = environ["FUNCTIONS_APPLICATION_DIRECTORY"] = str(root)
-    environ["PYTHONUNBUFFERED"] = "1"
+    environ.update(UNBUFFERED)
     runtime = environ.setdefault(RUNTIME, "python")
     if runtime.lower() != "python":
         raise ConfigurationError(f"{RUNTIME} is {runtime!r}; this host runs Python functions", hint=_IN_VALUES)
@@ -129,23 +129,6 @@ def read_settings(options: HostOptions) -> AppSettings:
         cors=cors,
         cors_credentials=credentials,
     )
-
-
-def find_python(environ: Mapping[str, str], script_root: Path) -> str:
-    """The interpreter that runs an app: a setting's, the active virtual environment's, the app's own, or ours.
-
-    A virtual environment whose interpreter has been removed counts too: to run the app with another one, without its
-    packages, would only hide what is wrong.
-    """
-    named = environ.get(PYTHON)
-    if named:
-        return named
-    folders = [Path(folder) for folder in (environ.get("VIRTUAL_ENV"), script_root / ".venv") if folder]
-    for folder in folders:
-        for candidate in (folder / "bin" / "python", folder / "Scripts" / "python.exe"):
-            if candidate.is_file() or candidate.is_symlink():
-                return str(candidate)
-    return sys.executable
 
 
 def _arguments(option: str, environ: Mapping[str, str]) -> list[str]:

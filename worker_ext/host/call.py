@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ..errors import InvocationError
 from ..invocation import LogRecord
 from ..runtimes.protocol import COUNT, RESULT_HEAD, unpack_lines
+
+if TYPE_CHECKING:
+    from .functions import HostedFunction
 
 _logger = logging.getLogger(__name__)
 
@@ -41,23 +44,38 @@ class FunctionFailed(InvocationError):
         self.traceback = traceback
 
 
+CallOutcome: TypeAlias = Result | InvocationError
+"""How a call ended: what it answered, or why it failed."""
+
+Reply: TypeAlias = "Callable[[Call, CallOutcome], None]"
+"""Told how a call ended."""
+
+
 class Call:
     """One invocation as the host sees it.
 
     :param function: the function's name.
     :param invocation_id: its id, in the console and in the function's context.
     :param payload: what the trigger gives, encoded for the runtime.
-    :param done: told once how it ended.
+    :param done: told once, by :meth:`answer`, how it ended on its worker.
+    :param target: the function, as the edition of the app has it that the call is for.
+    :param reply: told when all is done that follows: whoever asked for the call.
+    :ivar since: when it was handed to the supervisor, as ``time.monotonic`` tells it.
+    :ivar started: when a worker got it.
+    :ivar number: what ties the worker's answer to it.
     """
 
-    __slots__ = ("_done", "function", "invocation_id", "number", "payload", "since", "started")
+    __slots__ = ("_done", "function", "invocation_id", "number", "payload", "reply", "since", "started", "target")
 
     def __init__(
         self,
         function: str,
         invocation_id: str,
         payload: list[bytes],
-        done: Callable[[Call, Result | InvocationError], None],
+        done: Reply,
+        *,
+        target: HostedFunction | None = None,
+        reply: Reply | None = None,
     ) -> None:
         self.function = function
         self.invocation_id = invocation_id
@@ -65,14 +83,16 @@ class Call:
         self.since = 0.0
         self.started = 0.0
         self.number = 0
-        self._done: Callable[[Call, Result | InvocationError], None] | None = done
+        self.target = target
+        self.reply = reply
+        self._done: Reply | None = done
 
     @property
     def answered(self) -> bool:
         """Whether :meth:`answer` has been called."""
         return self._done is None
 
-    def answer(self, outcome: Result | InvocationError) -> None:
+    def answer(self, outcome: CallOutcome) -> None:
         """Tell how it ended; what comes after the first time is ignored."""
         done, self._done = self._done, None
         if done is not None:

@@ -6,9 +6,12 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from threading import Semaphore, Thread
+
+from .standby import start_process
 
 POSIX = os.name == "posix"
 
@@ -16,22 +19,27 @@ _OUTPUT_GRACE = 0.5
 """Seconds that the last output has to arrive after the end of its process."""
 _LONGEST_LINE = 65_536
 """Bytes after which a line is shown although it has not ended."""
+_AHEAD = 16
+"""Reads that may wait for the event loop; a process that writes faster has to wait itself."""
 
 
-class ChildProcess(asyncio.SubprocessProtocol):
+class ChildProcess:
     """A child process.
 
     Its end is told by the system and not by the end of its output: what it has started may hold that open for long.
-    Its standard input is held open and never written to, so that it can notice our own end.
+    Its standard input is held open, so that it can notice our own end. Two threads wait for it, one for its output and
+    one for its end: that works alike on every system, and for a process that was started before there was a loop.
 
-    :param on_line: told each line that it writes to its standard output or error.
+    :param on_line: told on the event loop each line that it writes to its standard output or error.
     :param on_end: told once when it has ended, with its exit status; minus the number of the signal that ended it.
     """
 
     def __init__(self, on_line: Callable[[str], None], on_end: Callable[[int], None]) -> None:
         self._on_line = on_line
         self._on_end = on_end
-        self._transport: asyncio.SubprocessTransport | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._loop: asyncio.AbstractEventLoop
+        self._room = Semaphore(_AHEAD)
         self._line = b""
         self._output_ended = False
         self._status: int | None = None
@@ -40,41 +48,55 @@ class ChildProcess(asyncio.SubprocessProtocol):
     @property
     def pid(self) -> int:
         """Its process id, 0 before it has one."""
-        return (self._transport.get_pid() or 0) if self._transport else 0
+        return self._process.pid if self._process else 0
 
-    async def start(self, command: Sequence[str], *, cwd: Path, environ: Mapping[str, str]) -> None:
-        """Start it.
+    def start(self, command: Sequence[str], *, cwd: Path, environ: Mapping[str, str]) -> None:
+        """Start it; to be called on the event loop.
 
         :raises OSError: if it cannot be run, or there is no such folder.
         """
-        await asyncio.get_running_loop().subprocess_exec(
-            lambda: self,
-            *command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            cwd=cwd,
-            env=environ,
-            # A group of its own: Ctrl-C is ours to handle, and what it starts can be ended with it.
-            start_new_session=POSIX,
-        )
+        self.adopt(start_process(command, cwd=cwd, environ=environ))
+
+    def adopt(self, process: subprocess.Popen[bytes]) -> None:
+        """Take a process that :func:`~worker_ext.host.standby.start_process` has started."""
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+        for wait in (self._wait_for_output, self._wait_for_end):
+            Thread(target=wait, args=(process,), name=f"{wait.__name__}-{process.pid}", daemon=True).start()
 
     def kill(self) -> None:
         """End it at once, with everything that it has started."""
-        if self._transport is None or self._status is not None:
+        if self._process is None or self._status is not None:
             return
         if POSIX:
-            self._kill_group()
+            self._kill_group(self._process.pid)
         else:
-            with contextlib.suppress(ProcessLookupError):
-                self._transport.kill()
+            with contextlib.suppress(OSError):
+                self._process.kill()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the transport (called by asyncio)."""
-        self._transport = cast(asyncio.SubprocessTransport, transport)  # uvloop's is one in all but its base class
+    # On threads of their own
 
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        """Cut the output into lines (called by asyncio)."""
+    def _wait_for_output(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        with contextlib.suppress(OSError, ValueError):  # closed, because the process has ended
+            while data := os.read(process.stdout.fileno(), _LONGEST_LINE):
+                self._room.acquire()
+                self._tell_loop(self._received, data)
+        self._tell_loop(self._output_over)
+
+    def _wait_for_end(self, process: subprocess.Popen[bytes]) -> None:
+        self._tell_loop(self._exited, process, process.wait())
+
+    def _tell_loop(self, call: Callable[..., None], *arguments: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody wants to know any more
+            self._loop.call_soon_threadsafe(call, *arguments)
+
+    # On the event loop
+
+    def _received(self, data: bytes) -> None:
+        self._room.release()
+        if self._told:
+            return
         *lines, rest = (self._line + data).split(b"\n")
         if len(rest) > _LONGEST_LINE:
             lines.append(rest)
@@ -83,35 +105,35 @@ class ChildProcess(asyncio.SubprocessProtocol):
         for line in lines:
             self._on_line(line.decode(errors="replace").rstrip("\r"))
 
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        """Note the end of the output (called by asyncio)."""
-        if fd == 1:
-            self._output_ended = True
-            if self._status is not None:
-                self._tell()
+    def _output_over(self) -> None:
+        self._output_ended = True
+        if self._status is not None:
+            self._tell()
 
-    def process_exited(self) -> None:
-        """Note the end of the process (called by asyncio)."""
-        assert self._transport is not None
-        self._status = self._transport.get_returncode() or 0
+    def _exited(self, process: subprocess.Popen[bytes], status: int) -> None:
+        self._status = status
         if POSIX:
-            self._kill_group()
+            self._kill_group(process.pid)
         if self._output_ended:
             self._tell()
         else:
-            asyncio.get_running_loop().call_later(_OUTPUT_GRACE, self._tell)
+            self._loop.call_later(_OUTPUT_GRACE, self._tell)
 
-    def _kill_group(self) -> None:
+    def _kill_group(self, pid: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in it
-            os.killpg(self.pid, signal.SIGKILL)
+            os.killpg(pid, signal.SIGKILL)
 
     def _tell(self) -> None:
         if self._told:
             return
         self._told = True
-        assert self._transport is not None
+        assert self._process is not None
+        assert self._process.stdin is not None
         assert self._status is not None
         if self._line:
             self._on_line(self._line.decode(errors="replace"))
-        self._transport.close()
+        self._process.stdin.close()
+        if self._output_ended:  # else its thread still reads; it is let go of when that ends
+            assert self._process.stdout is not None
+            self._process.stdout.close()
         self._on_end(self._status)

@@ -6,21 +6,18 @@ import time
 from collections import deque
 from functools import partial
 from http import HTTPStatus
-from random import getrandbits
 
 from ..errors import FunctionTimeout, InvocationError, WorkerBusy
 from ..runtimes.azure.http_payload import decode_response, encode_request
 from ..transports.http1 import Exchange
 from .app_settings import AppSettings
-from .call import Call, FunctionFailed, Result
+from .call import Call, CallOutcome, FunctionFailed, Result
 from .console import Console
 from .cors import Cors, Headers
 from .functions import HostedApp, HostedFunction, check_http
-from .supervisor import Supervisor
+from .invoker import Invoker
 
 _TEXT: Headers = [(b"content-type", b"text/plain; charset=utf-8")]
-_REASON = "This function was programmatically called via the host APIs."
-
 
 _EARLY_REQUESTS = 1000
 """The most requests that wait for the app to be loaded."""
@@ -29,15 +26,15 @@ _EARLY_REQUESTS = 1000
 class HttpFront:
     """Answers HTTP requests.
 
-    :param supervisor: runs the invocations.
-    :param console: shows them.
+    :param invoker: runs the invocations.
+    :param console: told of answers that cannot be sent.
     :param settings: the app's settings.
     :raises ConfigurationError: if a setting cannot be used.
     :ivar app: the edition of the app that is served; ``None`` until one has been loaded.
     """
 
-    def __init__(self, supervisor: Supervisor, console: Console, settings: AppSettings) -> None:
-        self._supervisor = supervisor
+    def __init__(self, invoker: Invoker, console: Console, settings: AppSettings) -> None:
+        self._invoker = invoker
         self._console = console
         self._early: deque[tuple[float, Exchange]] = deque()
         self.app: HostedApp | None = None
@@ -69,7 +66,7 @@ class HttpFront:
             return
         match = app.router.match(exchange.method, exchange.path)
         if match is not None:
-            if self._outstanding is not None and self._supervisor.running >= self._outstanding:
+            if self._outstanding is not None and self._invoker.running >= self._outstanding:
                 self._respond(exchange, 429, [], b"")
             else:
                 self._invoke(exchange, match.target, match.values)
@@ -106,30 +103,15 @@ class HttpFront:
             self._early.append((time.monotonic(), exchange))
 
     def _invoke(self, exchange: Exchange, function: HostedFunction, route: dict[str, str]) -> None:
-        invocation_id = _new_id()
         host = next((value for name, value in exchange.headers if name == b"host"), b"localhost")
         url = b"http://%s%s" % (host, exchange.target)
         payload = encode_request(exchange.method, url, route, exchange.body, exchange.headers)
-        name = function.name
-        self._console.invocation(name, f"Executing 'Functions.{name}' (Reason='{_REASON}', Id={invocation_id})")
-        call = Call(name, invocation_id, payload, partial(self._answer, exchange, function))
-        self._supervisor.submit(call)
+        self._invoker.invoke(function, payload, partial(self._reply, exchange))
 
-    def _answer(
-        self, exchange: Exchange, function: HostedFunction, call: Call, outcome: Result | InvocationError
-    ) -> None:
-        elapsed = int((time.monotonic() - call.since) * 1000)
+    def _reply(self, exchange: Exchange, call: Call, outcome: CallOutcome) -> None:
         if not isinstance(outcome, Result):
-            self._fail(exchange, call, outcome, elapsed)
+            self._fail(exchange, outcome)
             return
-        name = call.function
-        self._console.invocation(
-            name, f"Executed 'Functions.{name}' (Succeeded, Id={call.invocation_id}, Duration={elapsed}ms)"
-        )
-        for output, _, data in outcome.outputs:
-            kind = function.outputs.get(output, "return value")
-            size = len(data)
-            self._console.warning(f"The output {output!r} ({kind}, {size} bytes) is not delivered by this host yet.")
         try:
             headers, body = decode_response(outcome.parts)
             self._respond(exchange, outcome.status, headers, body)
@@ -137,10 +119,7 @@ class HttpFront:
             self._console.error(f"The answer of {call.function} cannot be sent: {error}")
             self._respond_text(exchange, 500, f"The answer of {call.function} cannot be sent: {error}")
 
-    def _fail(self, exchange: Exchange, call: Call, error: InvocationError, elapsed: int) -> None:
-        failed = f"Executed 'Functions.{call.function}' (Failed, Id={call.invocation_id}, Duration={elapsed}ms)"
-        reason = error.traceback.rstrip() if isinstance(error, FunctionFailed) else str(error)
-        self._console.failure(call.function, f"{failed}\n{reason}")
+    def _fail(self, exchange: Exchange, error: InvocationError) -> None:
         text = str(error)
         if isinstance(error, FunctionFailed):
             text = f"{text}\n\n{error.traceback}" if self._development else ""
@@ -162,12 +141,6 @@ class HttpFront:
             headers = headers + self._custom
         if not exchange.respond(status, headers, body):
             self._console.detail(f"The client of {exchange.method} {exchange.path} left before its answer.")
-
-
-def _new_id() -> str:
-    """A random UUID (RFC 9562, version 4). It need not be unguessable, and so need not ask the kernel."""
-    digits = f"{getrandbits(128):032x}"
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[getrandbits(2)]}{digits[17:20]}-{digits[20:]}"
 
 
 def error_page(status: int, message: str) -> tuple[Headers, bytes]:

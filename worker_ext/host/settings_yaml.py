@@ -22,11 +22,11 @@ class YamlDocument:
     """
 
     def __init__(self, text: str, file: str) -> None:
-        self.file = file
+        self.file: str | None = file
         loader = yaml.SafeLoader(text)
         try:
             self._node = loader.get_single_node()
-            self.value: Any = loader.construct_document(self._node) if self._node is not None else {}  # type: ignore[no-untyped-call]
+            self.value: Any = loader.construct_document(self._node) if self._node is not None else {}
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = mark.line + 1 if mark is not None else None
@@ -35,7 +35,7 @@ class YamlDocument:
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"this is no YAML: {error}", file=file) from None
         finally:
-            loader.dispose()  # type: ignore[no-untyped-call]
+            loader.dispose()
 
     def line(self, path: tuple[str | int, ...] = ()) -> int:
         """The line, counted from 1, of the key or list element at ``path``, or of the innermost part that exists."""

@@ -68,6 +68,9 @@ class AppListener(Protocol):
     def app_broken(self, error: IndexingError, *, still_serving: bool) -> None:
         """An edition cannot be loaded; ``still_serving`` says whether the one before it goes on."""
 
+    def call_logged(self, call: Call, records: list[LogRecord]) -> None:
+        """Log lines of a call have come, and have been shown."""
+
 
 class Supervisor:
     """The app's worker processes and the calls that wait for one.
@@ -217,9 +220,11 @@ class Supervisor:
             if self._broken is not None and not self._is_served:
                 self._tell_broken(self._broken)
 
-    def worker_logged(self, function: str, records: list[LogRecord]) -> None:
+    def worker_logged(self, call: Call | None, records: list[LogRecord]) -> None:
         """Show what user code wrote."""
-        self._console.records(function, records)
+        self._console.records(call.function if call is not None else "", records)
+        if call is not None:
+            self._listener.call_logged(call, records)
 
     def worker_printed(self, text: str) -> None:
         """Show what a worker wrote past its log."""

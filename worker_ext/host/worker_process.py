@@ -19,8 +19,7 @@ from ..runtimes.protocol import SECRET_VARIABLE, Kind, unpack_error, unpack_json
 from ..transports.frames import Frame, FrameConnection
 from .call import Call, unpack_failure, unpack_result
 from .child_process import ChildProcess
-
-_BOOT = Path(__file__).resolve().parents[1] / "boot.py"
+from .standby import BOOT, Standby
 
 _NO_PYTHON = "Make a new .venv in the app's folder, or set languageWorkers__python__defaultExecutablePath."
 
@@ -49,6 +48,7 @@ class WorkerCommand:
     :param kind: the kind of app.
     :param script_root: the app's folder, which is the worker's working directory.
     :param environ: the worker's environment.
+    :param standby: a process that may have been started for this already.
     """
 
     python: str
@@ -56,6 +56,7 @@ class WorkerCommand:
     kind: str
     script_root: Path
     environ: Mapping[str, str]
+    standby: Standby | None = None
 
     @property
     def debugged(self) -> bool:
@@ -78,8 +79,8 @@ class WorkerListener(Protocol):
     def worker_ended(self, worker: WorkerProcess, reason: str) -> None:
         """It has ended, or cannot be started; its calls have been answered with :class:`WorkerLost`."""
 
-    def worker_logged(self, function: str, records: list[LogRecord]) -> None:
-        """It sent log lines of an invocation of ``function``, or of none (an empty name)."""
+    def worker_logged(self, call: Call | None, records: list[LogRecord]) -> None:
+        """It sent log lines of an invocation, or of none."""
 
     def worker_printed(self, text: str) -> None:
         """It wrote a line past its log, as C libraries and crashing interpreters do."""
@@ -144,16 +145,27 @@ class WorkerProcess:
 
     async def _start(self, address: str) -> None:
         command = self._command
-        words = (command.python, *command.arguments, str(_BOOT), address, command.kind, str(command.script_root))
-        environ = {**command.environ, SECRET_VARIABLE: self._secret}
         try:
-            await self._process.start(words, cwd=command.script_root, environ=environ)
+            self._run(command, address)
         except OSError as error:
             self._listener.worker_printed(f"{command.python} cannot be run: {error.strerror or error}\n  {_NO_PYTHON}")
             self._end("cannot be started")
             return
         if self.stopping:  # meanwhile
             self.kill()
+
+    def _run(self, command: WorkerCommand, address: str) -> None:
+        environ = {**command.environ, SECRET_VARIABLE: self._secret}
+        kind, root = command.kind, command.script_root
+        if command.standby is not None:
+            process = command.standby.take(
+                address, kind, root, python=command.python, arguments=command.arguments, environ=environ
+            )
+            if process is not None:
+                self._process.adopt(process)
+                return
+        words = (command.python, *command.arguments, str(BOOT), address, kind, str(root))
+        self._process.start(words, cwd=root, environ=environ)
 
     def accept(self, connection: FrameConnection, secret: bytes) -> bool:
         """Take ``connection`` for this worker's, if ``secret`` proves that and it has none yet."""
@@ -234,14 +246,14 @@ class WorkerProcess:
             outcome, records = message
             call = self.calls.pop(number, None)
             if records:
-                self._listener.worker_logged(call.function if call else "", records)
+                self._listener.worker_logged(call, records)
             if call is not None:
                 call.answer(outcome)
                 self._listener.worker_answered(self)
         elif kind == Kind.LOG:
             identifier, records = message
-            function = next((call.function for call in self.calls.values() if call.invocation_id == identifier), "")
-            self._listener.worker_logged(function, records)
+            owner = next((call for call in self.calls.values() if call.invocation_id == identifier), None)
+            self._listener.worker_logged(owner, records)
         elif self._loaded:
             raise ProtocolError(f"a message of the kind {kind} came twice")
         else:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import IndexingError
 from ..worker.logs import LogCollector
+from .deferral import defer
 from .failure import user_traceback
 from .protocol import pack_error
 from .table import make_importable, make_runtime
@@ -31,6 +33,17 @@ class Loaded(NamedTuple):
     description: dict[str, object]
 
 
+def prepare(kind: str) -> Runtime:
+    """Import what runs apps of a kind: late, so that people can be told if the app's Python lacks a package for it.
+
+    :param kind: a key of :data:`worker_ext.runtimes.table.RUNTIMES`.
+    :raises ImportError: if it does.
+    """
+    defer("werkzeug")
+    import_module("worker_ext.worker.worker")
+    return make_runtime(kind)
+
+
 def load(kind: str, script_root: Path, loop: asyncio.AbstractEventLoop, logs: LogCollector) -> Loaded:
     """Load an app, and have the extensions' load hooks run.
 
@@ -43,12 +56,11 @@ def load(kind: str, script_root: Path, loop: asyncio.AbstractEventLoop, logs: Lo
     """
     make_importable(kind, script_root)
     try:
-        # Imported late, so that people can be told if the app's Python lacks the package that these need.
+        runtime = prepare(kind)
         from ..hooks.registry import Registry, extensions_enabled
         from ..worker.worker import Worker
 
         registry = Registry(enabled=extensions_enabled())
-        runtime = make_runtime(kind)
     except ImportError as error:
         raise _sdk_unusable(error) from error
     worker = Worker(loop, registry, logs)

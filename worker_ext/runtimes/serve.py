@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import contextlib
 import faulthandler
+import json
 import logging
 import os
 import signal
@@ -16,6 +17,7 @@ from time import sleep  # user code may replace time.sleep, as gevent does
 from typing import NoReturn
 
 from ..worker.logs import LogCollector, PrintStream
+from .loading import prepare
 from .protocol import SECRET_VARIABLE
 from .session import Session
 
@@ -56,6 +58,27 @@ def main(address: str, kind: str, script_root: str) -> NoReturn:
     if failure is None and not session.finished:
         _end_all()
     os._exit(0 if failure is None else 1)  # threads that still run functions are not waited for
+
+
+def stand_by(kind: str) -> NoReturn:
+    """Get ready for an app of a kind, and wait on standard input for the order to run one; end if none comes.
+
+    :param kind: the kind of app.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(Exception):  # what is missing is told when the app is loaded
+        prepare(kind)
+    line = b""
+    while not line.endswith(b"\n"):
+        received = os.read(0, 65_536)
+        if not received:
+            os._exit(0)
+        line += received
+    order = json.loads(line)
+    for name in order["unset"]:
+        os.environ.pop(name, None)
+    os.environ.update(order["environ"])
+    main(*order["arguments"])
 
 
 def _end_with_the_host() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
@@ -245,7 +246,7 @@ class MqttClient:
     def _make(self) -> paho.Client:
         version = paho.MQTTv5 if self._modern else paho.MQTTv311
         client = paho.Client(
-            paho.CallbackAPIVersion.VERSION2,
+            CallbackAPIVersion.VERSION2,
             self._client_id,
             clean_session=None if self._modern else False,
             protocol=version,
@@ -318,7 +319,7 @@ class MqttClient:
 
     def _subscribe(self, client: paho.Client, topic: str, qos: int) -> None:
         if self._modern:  # retained messages only with a new subscription, not each time that we start
-            options = SubscribeOptions(qos=qos, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)  # type: ignore[no-untyped-call]
+            options = SubscribeOptions(qos=qos, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
             _, mid = client.subscribe(topic, options=options)
         else:
             _, mid = client.subscribe(topic, qos)
@@ -344,5 +345,13 @@ class MqttClient:
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         properties = getattr(message.properties, "UserProperty", ()) if self._modern else ()
         self._listener.received(
-            Received(message.topic, message.payload, message.qos, message.mid, message.dup, properties, self.connection)
+            Received(
+                message.topic,
+                bytes(message.payload),
+                message.qos,
+                message.mid,
+                message.dup,
+                properties,
+                self.connection,
+            )
         )

@@ -20,6 +20,7 @@ from ..context import thread_local_storage
 from ..hooks.logger import LineHandler
 from ..hooks.switches import is_on
 from ..invocation import MOST_LINES, Invocation, LogRecord, current_invocation
+from . import log_shortcut
 
 PATIENCE = 0.05
 """Seconds after which the lines of an invocation that is still running are sent ahead of its answer."""
@@ -251,6 +252,7 @@ def capture(collector: LogCollector, environ: Mapping[str, str]) -> None:
     root.setLevel(logging.DEBUG if is_on(DEBUG_SETTING, environ) else logging.INFO)
     root.addHandler(collector)
     _stay(collector, root)
+    log_shortcut.install(collector)
     logging.captureWarnings(True)
     sys.stdout = PrintStream(collector, sys.__stdout__ or sys.stdout)
     sys.stderr = PrintStream(collector, sys.__stderr__ or sys.stderr)

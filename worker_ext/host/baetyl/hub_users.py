@@ -29,7 +29,7 @@ class PrincipalsConfig:
     principals: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
 
-class Users(BaseAuthPlugin):
+class Users(BaseAuthPlugin):  # type: ignore[misc]  # amqtt tells no types
     """Lets principals connect, and nobody else."""
 
     Config = PrincipalsConfig
@@ -44,7 +44,7 @@ class Users(BaseAuthPlugin):
         return found
 
 
-class Topics(BaseTopicPlugin):
+class Topics(BaseTopicPlugin):  # type: ignore[misc]
     """Lets principals publish and subscribe as they are permitted."""
 
     Config = PrincipalsConfig

@@ -33,7 +33,7 @@ from ...worker.executor import SIZE_SETTING
 from ...worker.logs import LogCollector
 from ...worker.worker import Worker
 from .. import process
-from ..invocation_id import new_invocation_id
+from ..invoker import new_invocation_id
 from . import settings
 from .function_pb2 import FunctionMessage
 from .settings import LoggerSettings, ServerSettings, ServiceSettings
@@ -128,10 +128,10 @@ class Instance:
             invocation = self._runtime.invocation(request.FunctionName, identifier, message)
         except LookupError as error:
             await call.abort(grpc.StatusCode.NOT_FOUND, str(error.args[0]))
-        value, error = await self._invoke(invocation, call)
-        if error is not None:
-            _logger.error("%s failed (%s)\n%s", request.FunctionName, identifier, user_traceback(error).rstrip())
-            await call.abort(grpc.StatusCode.UNKNOWN, _failure("UserCodeInvoke", error))
+        value, raised = await self._invoke(invocation, call)
+        if raised is not None:
+            _logger.error("%s failed (%s)\n%s", request.FunctionName, identifier, user_traceback(raised).rstrip())
+            await call.abort(grpc.StatusCode.UNKNOWN, _failure("UserCodeInvoke", raised))
         try:
             request.Payload = self._runtime.encode(invocation, value).parts[0]
         except Exception as error:
@@ -148,6 +148,7 @@ class Instance:
             self._worker.cancel(invocation.id)
             late = f"{invocation.function.name} did not finish within {self._settings.server.timeout:g} s"
             await call.abort(grpc.StatusCode.DEADLINE_EXCEEDED, late)
+            raise  # not reached: abort() raises
         except asyncio.CancelledError:  # the caller has gone
             self._worker.cancel(invocation.id)
             raise

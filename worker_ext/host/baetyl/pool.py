@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...errors import IndexingError, InvocationError
 from ...hooks.switches import FLAG
+from ...invocation import LogRecord
 from ...runtimes.baetyl import service
 from ...runtimes.baetyl.message import Message
-from ..app_settings import find_python
-from ..call import Call, FunctionFailed, Result
+from ..call import Call, CallOutcome, Result
 from ..console import Console
-from ..invocation_id import new_invocation_id
+from ..functions import HostedFunction
+from ..interpreter import find_python
+from ..invoker import Invoker
 from ..supervisor import Policy, Supervisor
 from ..worker_process import WorkerCommand
 from .settings import Pool, ServiceSettings
@@ -42,6 +44,8 @@ class FunctionPool:
         self._root = root
         self._environ = instance_environ(environ, settings, root)
         self._supervisor = Supervisor(self._command, self.policy, console, self)
+        self._invoker = Invoker(self._supervisor, console)
+        self._function = HostedFunction(pool.name, {"type": "mqttTrigger"})
         self.name = pool.name
         self.settings = settings
 
@@ -87,22 +91,13 @@ class FunctionPool:
         :param reason: why, for people.
         :param done: told once how it ended.
         """
-        name, identifier = self.name, new_invocation_id()
-        self._console.invocation(name, f"Executing '{name}' (Reason='{reason}', Id={identifier})")
-
-        def answered(call: Call, outcome: Result | InvocationError) -> None:
-            elapsed = int((time.monotonic() - call.since) * 1000)
-            if isinstance(outcome, Result):
-                self._console.invocation(name, f"Executed '{name}' (Succeeded, Id={identifier}, Duration={elapsed}ms)")
-                done(outcome.parts[0])
-                return
-            reason = outcome.traceback.rstrip() if isinstance(outcome, FunctionFailed) else str(outcome)
-            self._console.failure(name, f"Executed '{name}' (Failed, Id={identifier}, Duration={elapsed}ms)\n{reason}")
-            done(outcome)
-
-        self._supervisor.submit(Call(name, identifier, message.pack(), answered))
+        self._invoker.invoke(self._function, message.pack(), partial(_answered, done), reason=reason)
 
     # What the supervisor tells (AppListener)
+
+    def call_logged(self, call: Call, records: list[LogRecord]) -> None:
+        """Pass on what an invocation has logged."""
+        self._invoker.logged(call, records)
 
     def app_loaded(self, app: dict[str, Any]) -> None:
         """Tell what has been loaded."""
@@ -127,6 +122,10 @@ class FunctionPool:
             script_root=self._root,
             environ=self._environ,
         )
+
+
+def _answered(done: Done, _call: Call, outcome: CallOutcome) -> None:
+    done(outcome.parts[0] if isinstance(outcome, Result) else outcome)
 
 
 def instance_environ(environ: Mapping[str, str], settings: ServiceSettings, root: Path) -> dict[str, str]:

@@ -43,7 +43,11 @@ async def _call(app: Application, pool: Pool, payload: bytes, console: Console) 
     console.attach(loop)
     ended: asyncio.Future[bytes | InvocationError] = loop.create_future()
     runner = FunctionPool(pool, app.functions[pool.service], app.root, os.environ, console)
-    process.on_signals(loop, ended.cancel)
+
+    def interrupt() -> None:
+        ended.cancel()
+
+    process.on_signals(loop, interrupt)
     try:
         await runner.start()
         runner.call(Message(payload), "It was called from the command line.", ended.set_result)

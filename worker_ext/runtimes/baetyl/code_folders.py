@@ -24,8 +24,6 @@ def make_importable(_script_root: Path) -> None:
 
 def _after_the_library(path: list[str]) -> int:
     """The place behind the last entry that belongs to Python's own library."""
-    library = {os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
-    library |= {os.path.join(folder, "lib-dynload") for folder in library}
-    if sys.platform == "win32":
-        library.add(os.path.join(sys.base_prefix, "DLLs"))
-    return max((at + 1 for at, entry in enumerate(path) if os.path.realpath(entry) in library), default=0)
+    library = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
+    library |= {folder / "lib-dynload" for folder in library} | {Path(sys.base_prefix, "DLLs").resolve()}
+    return max((at + 1 for at, entry in enumerate(path) if entry and Path(entry).resolve() in library), default=0)
