@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXTENSIONS := $(sort $(wildcard extensions/*/setup.py))
 
-.PHONY: start test lint format benchmark clean
+.PHONY: start test lint format benchmark protos clean
 
 start: $(VENV)/.start
 	$(BIN)/func host start --script-root sample_app
@@ -23,6 +23,15 @@ benchmark: $(VENV)/.start
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[host,benchmark]'
 	$(BIN)/python -m benchmarks $(BENCHMARK)
 
+# Old and new versions of protobuf can load what an old compiler makes; what a new one makes refuses the old.
+PROTOC := grpcio-tools==1.51.3 protobuf<5 setuptools<81
+PROTOC_PYTHON ?= python3.11
+
+protos:
+	$(PROTOC_PYTHON) -m venv $(VENV)/protoc
+	$(VENV)/protoc/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: $(foreach p,$(PROTOC),'$(p)')
+	$(VENV)/protoc/bin/python -m grpc_tools.protoc -I . --python_out=. $(shell find worker_ext -name '*.proto')
+
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -36,7 +45,8 @@ $(VENV)/.start: $(BIN)/python setup.py $(EXTENSIONS)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.start setup.py
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[host,dev]' -e './extensions/telemetry[azure,requests]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[host,rpc,dev]' -e './extensions/telemetry[azure,requests]'
+	PYTHONPATH=tests $(BIN)/python -m support.stock_runtime
 	@touch $@
 
 clean:

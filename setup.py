@@ -12,7 +12,9 @@ VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "worker_ext" / "__init__.py
 assert VERSION is not None
 
 DEV = [
+    "azure-functions-durable>=1.2.10",  # its functions must load
     "build>=1.0",
+    "debugpy>=1.8",
     "hypothesis>=6.100",
     "mypy>=1.10",
     "packaging",
@@ -26,7 +28,15 @@ DEV = [
     "wheel",
 ]
 BENCHMARK = ["functions-framework>=3.8", "matplotlib>=3.8", "starlette>=0.40", "uvicorn[standard]>=0.30"]
-HOST = ["httptools>=0.6", "watchfiles>=0.21", 'uvloop>=0.19; platform_system != "Windows"']
+HOST = [
+    "httptools>=0.6",
+    "pathspec>=0.12",
+    "platformdirs>=4",
+    "watchfiles>=0.21",
+    'uvloop>=0.19; platform_system != "Windows"',
+]
+# Wide ranges: whatever an app pins is what its worker uses.
+RPC = ["grpcio>=1.49", "protobuf>=3.20.2"]
 BAETYL = [
     "amqtt>=0.12",
     "grpcio>=1.60",
@@ -47,10 +57,16 @@ setup(
     python_requires=">=3.11",
     # No upper bound: extensions pin azure-functions themselves, and Python 3.13 needs another major version of it.
     install_requires=["azure-functions>=1.7.0"],
-    extras_require={"host": HOST, "baetyl": BAETYL, "dev": DEV, "benchmark": BENCHMARK},
+    extras_require={"host": HOST, "rpc": RPC, "baetyl": BAETYL, "dev": DEV, "benchmark": BENCHMARK},
     packages=find_packages(include=["worker_ext", "worker_ext.*"]),
-    package_data={"worker_ext": ["py.typed"], "worker_ext.cli": ["templates/**/*", "templates/**/.*"]},
-    entry_points={"console_scripts": ["func = worker_ext.cli.main:main", "worker-ext = worker_ext.cli.main:main"]},
+    package_data={
+        "worker_ext": ["py.typed", "worker.config.json", "**/*.proto"],
+        "worker_ext.cli": ["templates/**/*", "templates/**/.*"],
+    },
+    entry_points={
+        "console_scripts": ["func = worker_ext.cli.main:main", "worker-ext = worker_ext.cli.main:main"],
+        "pytest11": ["worker_ext = worker_ext.pytest_plugin"],
+    },
     classifiers=[
         "Development Status :: 4 - Beta",
         "Framework :: AsyncIO",

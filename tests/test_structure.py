@@ -33,6 +33,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "boot": {"runtimes"},
     "host": NOUNS | {DOOR, "jsonc", "hooks", "transports", "worker", "runtimes"},
     "cli": NOUNS | {DOOR, "jsonc", "hooks", "transports", "worker", "runtimes", "host"},
+    "testing": NOUNS | {DOOR, "hooks", "transports", "worker", "runtimes", "host"},
+    "pytest_plugin": {"testing"},
     "__main__": {"cli"},
 }
 """What each part of worker_ext, a module or a folder, may import of the other parts. A new part gets a line here."""
@@ -57,9 +59,11 @@ class Import:
 
 
 def modules_of(package: Path) -> dict[str, Path]:
-    """Dotted name → file of every module below a package's folder, the package itself included."""
+    """Dotted name → file of every module below a package's folder, the package itself included; none generated."""
     found = {}
     for file in sorted(package.rglob("*.py")):
+        if file.stem.endswith("_pb2"):
+            continue
         parts = file.relative_to(package.parent).with_suffix("").parts
         found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
     return found

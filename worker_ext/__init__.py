@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import bridge
 from .context import Context, RetryContext, TraceContext
 from .errors import (
     ConfigurationError,
@@ -48,3 +49,6 @@ def __getattr__(name: str) -> Any:
 
         return getattr(azure.functions, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+bridge.install()

@@ -1,4 +1,5 @@
 """Starts a worker process: ``python boot.py ADDRESS KIND SCRIPT_ROOT``, or ``python boot.py KIND`` for one on standby.
+A Functions host starts it with options instead; ``worker.config.json`` beside this script tells it to.
 
 The app's Python need not have worker-ext installed, and the host's packages must not leak into the app. So this
 script is run by its path and makes just the one package importable that it lies in. Pythons that are too old must
@@ -22,12 +23,18 @@ def _make_importable(folder: Path) -> None:
 
 
 def _main() -> None:
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0].startswith("-"):
+        from worker_ext.runtimes.azure.rpc.main import main as serve_functions_host
+
+        serve_functions_host(arguments)
+
     from worker_ext.runtimes.serve import main, stand_by
 
-    if len(sys.argv) == 2:
-        stand_by(sys.argv[1])
+    if len(arguments) == 1:
+        stand_by(arguments[0])
     else:
-        main(*sys.argv[1:4])
+        main(*arguments[:3])
 
 
 if sys.version_info < (3, 11):  # noqa: UP036 - it is the app's Python, not the one that worker-ext was installed for

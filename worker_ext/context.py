@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Mapping
 from random import Random
 
 
@@ -74,6 +75,7 @@ class Context:
         can be a trace's id as well.
     :param trace_state: the incoming ``tracestate``.
     :param retry_context: where the invocation stands in its retry policy.
+    :param trace_attributes: what the host adds to the trace for Application Insights.
     """
 
     def __init__(
@@ -84,11 +86,16 @@ class Context:
         trace_parent: str = "",
         trace_state: str = "",
         retry_context: RetryContext | None = None,
+        trace_attributes: Mapping[str, str] | None = None,
     ) -> None:
         self.function_name = function_name
         self.function_directory = function_directory
         self.invocation_id = invocation_id
-        self._trace: TraceContext | tuple[str, str] = (trace_parent, trace_state)
+        self._trace: TraceContext | tuple[str, str, Mapping[str, str] | None] = (
+            trace_parent,
+            trace_state,
+            trace_attributes,
+        )
         self._retry = retry_context
 
     @property
@@ -104,15 +111,26 @@ class Context:
     def trace_context(self) -> TraceContext:
         """The trace that the invocation belongs to. Made when first asked for: most functions never ask."""
         if isinstance(self._trace, tuple):
-            trace_parent, trace_state = self._trace
+            trace_parent, trace_state, attributes = self._trace
             if not trace_parent:
                 # The trace's id is the invocation's id, so that either finds the other in a log.
                 trace_id = self.invocation_id.replace("-", "").lower()
                 if _TRACE_ID.fullmatch(trace_id) is None:  # whoever called chose another kind of id
                     trace_id = f"{_random.getrandbits(128) | 1:032x}"
                 trace_parent = f"00-{trace_id}-{_random.getrandbits(64) | 1:016x}-01"
-            self._trace = TraceContext(trace_parent, trace_state)
+            self._trace = TraceContext(trace_parent, trace_state, dict(attributes or {}))
         return self._trace
+
+    @property
+    def cancelled(self) -> threading.Event:
+        """Set once the host has asked for the invocation to be cancelled.
+
+        An async function is cancelled with ``CancelledError`` as well. A sync one runs on; it can look here, or wait
+        here instead of sleeping.
+        """
+        # In one step, as the host's request and the function's first look may meet.
+        event: threading.Event = self.__dict__.setdefault("_cancelled", threading.Event())
+        return event
 
     @property
     def retry_context(self) -> RetryContext:

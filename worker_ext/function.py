@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 
@@ -13,6 +14,18 @@ def is_async_callable(call: object) -> bool:
     while isinstance(call, partial):
         call = call.func
     return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(type(call), "__call__", None))  # noqa: B004
+
+
+def definition_of(call: Callable[..., Any]) -> tuple[str, int] | None:
+    """The file and line that define ``call``, beneath its decorators as far as they tell.
+
+    ``None`` for what the SDK itself defines, as it does for ASGI and WSGI apps.
+    """
+    call = inspect.unwrap(call)
+    if (getattr(call, "__module__", None) or "").startswith("azure."):
+        return None
+    code = getattr(call, "__code__", None) or getattr(getattr(call, "__call__", None), "__code__", None)  # noqa: B004
+    return (str(Path(code.co_filename).resolve()), code.co_firstlineno) if code else None
 
 
 class Function:

@@ -83,6 +83,18 @@ class Document:
         mark = self._find(path)
         return self._text[mark.start : mark.end]
 
+    @property
+    def text(self) -> str:
+        """The whole document as it is written."""
+        return self._text
+
+    def span(self, path: tuple[str | int, ...] = ()) -> tuple[int, int, int]:
+        """Where the value at ``path`` is in :attr:`text`: the start of its key (or of the value, if it has none), the
+        start of the value, and the end. What does not exist has the span of the innermost value around it.
+        """
+        mark = self._find(path)
+        return mark.place, mark.start, mark.end
+
     def _find(self, path: tuple[str | int, ...]) -> _Mark:
         mark = self._mark
         for step in path:
@@ -125,6 +137,12 @@ def parse(text: str, file: str | None = None) -> Document:
     :raises ConfigurationError: it is not JSON, or is nested more than :data:`MAX_DEPTH` levels deep.
     """
     return _Parser(text, file).document()
+
+
+def skip_gap(text: str, at: int) -> int:
+    """The position after the white space and the comments that begin at ``at``."""
+    gap = _GAP.match(text, at)
+    return gap.end() if gap else at
 
 
 def _line_starts(text: str) -> list[int]:
@@ -267,8 +285,7 @@ class _Parser:
     def gap(self) -> None:
         """Skip white space and comments."""
         self.token_end = self.at
-        if gap := _GAP.match(self.text, self.at):
-            self.at = gap.end()
+        self.at = skip_gap(self.text, self.at)
         if self.text.startswith("/*", self.at):
             raise self.error("the comment that starts here is never closed with */")
         if self.next in ("/", "#"):

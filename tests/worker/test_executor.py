@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import threading
+import time
 
 import pytest
 from support.invoking import DEADLINE
@@ -175,3 +176,20 @@ def test_the_size_is_a_setting(caplog, text, size, warned):
 
 def test_without_the_setting_the_size_is_pythons_own():
     assert pool_size({}) == DEFAULT
+
+
+def test_a_closed_pool_runs_what_waits_and_lets_its_threads_end():
+    with asyncio.Runner() as runner:
+        pool = ThreadPool(runner.get_loop(), 4)
+        running = []
+
+        def task():
+            running.append(threading.current_thread())
+
+        for _ in range(20):
+            pool.submit(task)
+        pool.close()
+        deadline = time.monotonic() + DEADLINE
+        while len(running) < 20 or any(thread.is_alive() for thread in running):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)

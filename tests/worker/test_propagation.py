@@ -18,11 +18,11 @@ from worker_ext.worker import propagation
 
 
 @pytest.fixture(autouse=True)
-def installed(monkeypatch):
+def installed():
     """The propagation, until the test ends."""
-    for owner, name in ((threading.Thread, "start"), (ThreadPoolExecutor, "submit")):
-        monkeypatch.setattr(owner, name, getattr(owner, name))
-    propagation.install()
+    remove = propagation.install()
+    yield
+    remove()
 
 
 class Overriding(threading.Thread):

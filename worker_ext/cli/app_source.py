@@ -14,29 +14,34 @@ from pathlib import Path
 
 from worker_ext.errors import ConfigurationError
 
-_APP_CLASSES = frozenset({"FunctionApp", "AsgiFunctionApp", "WsgiFunctionApp", "DFApp"})
+APP_CLASSES = frozenset({"FunctionApp", "AsgiFunctionApp", "WsgiFunctionApp", "DFApp"})
 """The classes that v2 functions are registered with: of azure-functions, the last of azure-functions-durable."""
+
+BLUEPRINT_CLASSES = frozenset({"Blueprint"})
+"""The class that v2 functions of other files are registered with: of azure-functions or azure-functions-durable."""
 
 _BUILTINS = frozenset(dir(builtins))
 
 
 class AppSource:
-    """The source of a v2 app.
+    """The source of a v2 app, or of a blueprint of one.
 
     :param path: its file.
-    :raises ConfigurationError: it cannot be read, is not valid Python, or makes no ``FunctionApp`` at its top level.
+    :param classes: what functions are registered with in that file.
+    :raises ConfigurationError: it cannot be read, is not valid Python, or makes no such object at its top level.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, classes: frozenset[str] = APP_CLASSES) -> None:
         self.path = path
+        self._classes = classes
         self._encoding, text = _read(path)
         self._newline = "\r\n" if "\r\n" in text else "\n"
         self._text = text.replace("\r\n", "\n").replace("\r", "\n")
         self._module = _parse(path, self._text)
         self._imports = dict(_imports(self._module.body))
         self._bound_names = frozenset(_bound_names(self._text))
-        self.app = self._find_app()
-        """The variable that holds the ``FunctionApp``."""
+        self.app, self._app_line = self._find_app()
+        """The variable that holds the ``FunctionApp`` or ``Blueprint``."""
 
     @property
     def functions_module(self) -> str:
@@ -74,10 +79,36 @@ class AppSource:
             cannot be written.
         """
         missing, function = self._split(code)
+        self._write(f"{self._with_imports(missing).rstrip()}\n\n\n{decorators}{function}\n")
+
+    def registers(self, module: str, blueprint: str) -> bool:
+        """Whether the file imports the variable ``blueprint`` of ``module``, which is only done to register it."""
+        return f"{module}.{blueprint}" in self._imports.values()
+
+    def register(self, module: str, blueprint: str) -> None:
+        """Register a blueprint with the app, once the app is made and everything is imported.
+
+        :param module: the blueprint's module.
+        :param blueprint: the variable that holds it.
+        :raises ConfigurationError: the file cannot be written.
+        """
+        name = blueprint
+        while name in self._bound_names:
+            name = f"{module}_{name}"
+        alias = "" if name == blueprint else f" as {name}"
+        lines = self._text.split("\n")
+        lines.insert(max(self._app_line, self._end_of_imports()), f"{self.app}.register_functions({name})")
+        self._text = "\n".join(lines)
+        self._write(self._with_imports([f"from {module} import {blueprint}{alias}"]))
+
+    def _with_imports(self, imports: list[str]) -> str:
+        """The text with more imports, after those that are there."""
         lines = self._text.split("\n")  # not splitlines(), which knows more line ends than Python's own syntax
         position = self._end_of_imports()
-        lines[position:position] = missing
-        text = "\n".join(lines).rstrip() + f"\n\n\n{decorators}{function}\n"
+        lines[position:position] = imports
+        return "\n".join(lines)
+
+    def _write(self, text: str) -> None:
         _parse(self.path, text)  # whatever the file looked like, never leave it broken
         try:
             self.path.write_bytes(text.replace("\n", self._newline).encode(self._encoding))
@@ -111,7 +142,7 @@ class AppSource:
             return imports[-1].end_lineno or 0
         return (body[0].end_lineno or 0) if ast.get_docstring(self._module) is not None else 0
 
-    def _find_app(self) -> str:
+    def _find_app(self) -> tuple[str, int]:
         for statement in self._module.body:
             if isinstance(statement, ast.Assign):
                 target, value = statement.targets[0], statement.value
@@ -120,16 +151,17 @@ class AppSource:
             else:
                 continue
             if isinstance(target, ast.Name) and isinstance(value, ast.Call) and self._is_app_class(value.func):
-                return target.id
+                return target.id, statement.end_lineno or 0
+        wanted, variable = ("Blueprint", "bp") if self._classes is BLUEPRINT_CLASSES else ("FunctionApp", "app")
         raise ConfigurationError(
-            "there is no FunctionApp that a function could be added to",
+            f"there is no {wanted} that a function could be added to",
             file=self.path,
-            hint="Add `app = func.FunctionApp()` after `import azure.functions as func`.",
+            hint=f"Add `{variable} = func.{wanted}()` after `import azure.functions as func`.",
         )
 
     def _is_app_class(self, callee: ast.expr) -> bool:
         name = ast.unparse(callee)
-        return self._imports.get(name, name).rpartition(".")[2] in _APP_CLASSES
+        return self._imports.get(name, name).rpartition(".")[2] in self._classes
 
     def _registered_name(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> str | None:
         """The name under which a function is registered with the app; None if it is a plain Python function."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import SUPPRESS, Action, ArgumentParser, Namespace, _ArgumentGroup
+from pathlib import Path
 
 from ..errors import ConfigurationError
 from ..host.standby import Standby, standby_for
@@ -34,6 +35,15 @@ def add_arguments(parser: ArgumentParser | _ArgumentGroup) -> list[Action]:
             default="",
             metavar="ARGUMENTS",
             help='arguments for the app\'s Python, such as "-m debugpy --listen 5678"',
+        ),
+        parser.add_argument(
+            "--enable-json-output", action="store_true", help="write JSON, an object a line, for programs"
+        ),
+        parser.add_argument(
+            "--json-output-file",
+            type=Path,
+            metavar="FILE",
+            help="with it: add the JSON to FILE; the console is for people",
         ),
         # Azure's tool takes them behind a double dash as well:  --language-worker -- "-m debugpy --listen 5678"
         parser.add_argument("rest", nargs="*", help=SUPPRESS),
@@ -73,6 +83,8 @@ def _serve(arguments: Namespace, standby: Standby | None) -> int:
             functions=arguments.functions,
             verbose=arguments.verbose,
             language_worker=arguments.language_worker or " ".join(arguments.rest),
+            json_output=arguments.enable_json_output or arguments.json_output_file is not None,
+            json_output_file=arguments.json_output_file,
         ),
         standby,
     )

@@ -42,7 +42,16 @@ VERBS = (
     Verb(("call",), "worker_ext.cli.call", "call one function of this folder"),
     Verb(("baetyl function",), "worker_ext.cli.baetyl_function", "run a function instance as Baetyl starts it"),
     Verb(("init",), "worker_ext.cli.init", "make a new function app"),
-    Verb(("new",), "worker_ext.cli.new", "add a function to the app in this folder"),
+    Verb(("new", "function new", "function create"), "worker_ext.cli.new", "add a function to the app in this folder"),
+    Verb(("pack",), "worker_ext.cli.pack", "make a zip file to deploy, or unpack packages beside code"),
+    Verb(("templates list",), "worker_ext.cli.templates_list", "list what `func new` can make"),
+    Verb(("settings list",), "worker_ext.cli.settings_list", "list the app settings of this machine"),
+    Verb(("settings add",), "worker_ext.cli.settings_add", "set one of them"),
+    Verb(("settings delete",), "worker_ext.cli.settings_delete", "remove one of them"),
+    Verb(("completion",), "worker_ext.cli.completion", "print what makes a shell complete `func` commands"),
+    Verb(
+        ("worker-directory",), "worker_ext.cli.worker_directory", "print the folder of the worker for a Functions host"
+    ),
 )
 
 
@@ -70,22 +79,27 @@ def _dispatch(command_line: list[str]) -> int:
     if first in ("--version", "-v"):
         print(f"worker-ext {__version__}")
         return 0
-    verb, rest = _find_verb(command_line)
+    verb, rest = find_verb(command_line)
     if verb is None:
         return _unknown(command_line, command_line)
-    module = import_module(verb.module)
-    parser = ArgumentParser(prog=f"func {verb.names[0]}", description=_sentence(verb.help), allow_abbrev=False)
-    module.add_arguments(parser)
+    parser = make_parser(verb)
     parser.set_defaults(command_line=command_line)
     try:
         arguments = parser.parse_args(rest)
     except SystemExit as exit_:  # argparse's way to end: 0 after --help, 2 after a usage error
         return EXIT_USAGE if exit_.code else 0
-    status: int = module.run(arguments)
+    status: int = import_module(verb.module).run(arguments)
     return status
 
 
-def _find_verb(words: Sequence[str]) -> tuple[Verb | None, list[str]]:
+def make_parser(verb: Verb) -> ArgumentParser:
+    """The parser of what follows a verb."""
+    parser = ArgumentParser(prog=f"func {verb.names[0]}", description=_sentence(verb.help), allow_abbrev=False)
+    import_module(verb.module).add_arguments(parser)
+    return parser
+
+
+def find_verb(words: Sequence[str]) -> tuple[Verb | None, list[str]]:
     """The verb that ``words`` begin with, and the words that follow it."""
     for verb in VERBS:
         for name in verb.names:
@@ -138,7 +152,7 @@ def _help(command_line: list[str]) -> int:
     if not asked:
         print(_overview())
         return 0
-    verb, _ = _find_verb(asked)
+    verb, _ = find_verb(asked)
     if verb is None:
         return _unknown(command_line, asked)
     return _dispatch([*verb.names[0].split(), "--help"])

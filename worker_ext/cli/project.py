@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
+from worker_ext.cli import requirements
 from worker_ext.errors import ConfigurationError
 
 Model = Literal["v1", "v2"]
@@ -67,6 +69,23 @@ class Project:
         if wanted is not None:
             return wanted
         return "v1" if v1_functions else "v2"
+
+    def add_requirements(self, wanted: Iterable[str]) -> list[str]:
+        """Add requirements to ``requirements.txt``, print that, and return those whose package it did not name.
+
+        :raises ConfigurationError: the file cannot be read or written.
+        """
+        path = self.root / requirements.FILE_NAME
+        try:
+            text = path.read_bytes().decode() if path.exists() else ""
+            missing = requirements.missing(text, wanted)
+            if missing:
+                path.write_bytes(requirements.append(text, missing).encode())
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"cannot be changed: {error}", file=path) from error
+        for requirement in missing:
+            print(f"Adding {requirement} to {path.name}")
+        return missing
 
     def write(self, name: str, content: str, *, replace: bool = False) -> None:
         """Write a file, and print what became of it.

@@ -43,6 +43,20 @@ class Extensions:
         self.functions: list[FunctionExtension] = []
         self.version = 0
         self._versions = itertools.count(1)
+        self._filed: dict[str, Any] = {"_func_exts": {}, "_app_exts": None, "_info": {}}
+
+    def adopt(self, extension: Any) -> None:
+        """Add one that has registered elsewhere before, without initializing it again.
+
+        :param extension: an application-level class, or a function-level instance.
+        """
+        filing: Any = ExtensionMeta
+        if isinstance(extension, type):
+            self.add_app(extension)
+            filing._set_hooks_for_application(extension)
+        else:
+            self.add_function(extension)
+            filing._set_hooks_for_function(extension._trigger_name, extension)
 
     def add_app(self, cls: type) -> None:
         """Note an application-level extension."""
@@ -53,6 +67,15 @@ class Extensions:
         """Note a function-level extension."""
         name = str(instance._trigger_name).lower()
         self.functions.append(FunctionExtension(instance, name, getattr(instance, _FILE, "")))
+        self.version = next(self._versions)
+
+    def forget_local(self) -> None:
+        """Forget those whose class was defined in a function, as tests do it: no module holds them."""
+        self.apps = [cls for cls in self.apps if not _is_local(cls)]
+        self.functions = [made for made in self.functions if not _is_local(type(made.instance))]
+        for hooks in (ExtensionMeta.get_application_hooks() or (), *ExtensionMeta._func_exts.values()):
+            for listed in hooks:
+                listed[:] = [one for one in listed if not any(map(_is_local, _classes_of(one)))]
         self.version = next(self._versions)
 
     def leaves(self) -> list[type]:
@@ -73,11 +96,28 @@ def extensions() -> Extensions:
     if _extensions is None:
         _extensions = found = Extensions()
         _add_earlier(found)
-        _observe(found)
+        _observe()
     return _extensions
 
 
-def _observe(found: Extensions) -> None:
+def switch(to: Extensions) -> Extensions:
+    """Have others be the extensions of this process from now on, for the SDK as well.
+
+    It is for processes that hold several apps, one after the other, such as those of tests.
+
+    :param to: a new object, or one that was returned here before.
+    :returns: those that were until now.
+    """
+    global _extensions
+    before = extensions()
+    for table, filed in to._filed.items():
+        before._filed[table] = getattr(ExtensionMeta, table)
+        setattr(ExtensionMeta, table, filed)
+    _extensions = to
+    return before
+
+
+def _observe() -> None:
     """Wrap the dunders through which extensions register.
 
     They are all that the language itself guarantees to be called; which private method of the SDK does the filing is
@@ -91,12 +131,12 @@ def _observe(found: Extensions) -> None:
     def define_and_note(cls: type, *args: Any, **kwargs: Any) -> None:
         define(cls, *args, **kwargs)
         if issubclass(cls, AppExtensionBase) and cls.__name__ != "AppExtensionBase":  # the SDK's own rule
-            found.add_app(cls)
+            extensions().add_app(cls)
 
     @wraps(make)
     def make_and_note(cls: type, *args: Any, **kwargs: Any) -> Any:
         instance = make(cls, *args, **kwargs)
-        found.add_function(instance)
+        extensions().add_function(instance)
         return instance
 
     @wraps(initialize)
@@ -125,6 +165,15 @@ def _owners(hooks: Iterable[Iterable[Any]]) -> list[Any]:
     """What the hooks on the SDK's lists are bound to; static ones are not bound to anything."""
     bound = (getattr(registered.ext_impl, "__self__", None) for listed in hooks for registered in listed)
     return [owner for owner in bound if owner is not None]
+
+
+def _classes_of(registered: Any) -> list[type]:
+    """The class of the extension that a hook on the SDK's lists belongs to."""
+    return [owner if isinstance(owner, type) else type(owner) for owner in _owners([[registered]])]
+
+
+def _is_local(cls: type) -> bool:
+    return "<locals>" in cls.__qualname__
 
 
 def _subclasses(cls: type) -> Iterable[type]:

@@ -16,6 +16,7 @@ from . import process
 from .app_settings import AppSettings, HostOptions, read_settings
 from .console import Console
 from .invoker import Invoker
+from .json_lines import open_json_file
 from .standby import Standby
 from .supervisor import Policy, Supervisor
 from .worker_process import WorkerCommand
@@ -290,7 +291,8 @@ def serve(options: HostOptions, standby: Standby | None = None) -> int:
     :param standby: a worker process that has been started already; to be ended by the caller if it is not needed.
     :raises WorkerExtError: if it cannot start.
     """
-    console = Console(verbose=options.verbose)
+    json_file = None if options.json_output_file is None else open_json_file(options.json_output_file)
+    console = Console(verbose=options.verbose, json_lines=options.json_output, json_file=json_file)
     process.run(lambda: Host(options, console, standby).run())
     return 0
 

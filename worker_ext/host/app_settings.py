@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConfigurationError
+from ..runtimes.protocol import EVENTS_VARIABLE
 from .interpreter import find_python
 from .settings import HostJson, LocalSettings, load_host_json, load_local_settings
 from .standby import UNBUFFERED
@@ -37,6 +38,8 @@ class HostOptions:
     :ivar functions: names of the functions to serve; none means all.
     :ivar verbose: whether the console tells more.
     :ivar language_worker: arguments that go between the interpreter and the worker.
+    :ivar json_output: whether the console writes JSON.
+    :ivar json_output_file: where the JSON goes, if not to the console.
     """
 
     script_root: Path
@@ -48,6 +51,8 @@ class HostOptions:
     functions: Sequence[str] = ()
     verbose: bool = False
     language_worker: str = ""
+    json_output: bool = False
+    json_output_file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,8 @@ def read_settings(options: HostOptions) -> AppSettings:
     environ.setdefault(ENVIRONMENT, "Development")
     environ["AzureWebJobsScriptRoot"] = environ["FUNCTIONS_APPLICATION_DIRECTORY"] = str(root)
     environ.update(UNBUFFERED)
+    if options.json_output:
+        environ[EVENTS_VARIABLE] = "true"
     runtime = environ.setdefault(RUNTIME, "python")
     if runtime.lower() != "python":
         raise ConfigurationError(f"{RUNTIME} is {runtime!r}; this host runs Python functions", hint=_IN_VALUES)

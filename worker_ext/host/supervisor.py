@@ -228,7 +228,7 @@ class Supervisor:
 
     def worker_printed(self, text: str) -> None:
         """Show what a worker wrote past its log."""
-        self._console.info(text)
+        self._console.printed(text)
 
     # Workers
 

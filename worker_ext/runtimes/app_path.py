@@ -15,7 +15,7 @@ def make_importable(script_root: Path) -> None:
     :param script_root: the app's folder, absolute.
     """
     packages = script_root / ".python_packages" / "lib" / "site-packages"
-    if packages.is_dir():
+    if packages.is_dir() and str(packages) not in sys.path:
         sys.path.insert(0, str(packages))
     if str(script_root) not in sys.path:
         sys.path.append(str(script_root))

@@ -29,6 +29,12 @@ from typing import Any
 from ..errors import IndexingError, ProtocolError, WorkerExtError
 from ..invocation import LogRecord
 
+EVENTS_VARIABLE = "FUNCTIONS_ENABLE_JSON_OUTPUT"
+"""Set to ``true`` if whoever has started the host wants events; Azure's tools name it so."""
+
+EVENT_PREFIX = "azfuncjsonlog:"
+"""What a line on a worker's standard output begins with if JSON for tools follows, on Azure's host as on this one."""
+
 SECRET_VARIABLE = "WORKER_EXT_SECRET"
 """The environment variable that hands the connection's secret to the worker, which removes it at once."""
 

@@ -12,14 +12,14 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from time import sleep  # user code may replace time.sleep, as gevent does
 from typing import NoReturn
 
 from ..worker.logs import LogCollector, PrintStream
-from .loading import prepare
-from .protocol import SECRET_VARIABLE
-from .session import Session
+from .protocol import EVENT_PREFIX, EVENTS_VARIABLE, SECRET_VARIABLE
+from .worker_session import WorkerSession
 
 _logger = logging.getLogger("worker_ext")
 
@@ -28,22 +28,33 @@ GRACE = 0.75
 
 
 def main(address: str, kind: str, script_root: str) -> NoReturn:
-    """Run a worker process; the host starts it through ``boot.py``.
+    """Run a worker process of the local host, which starts it through ``boot.py``.
 
     :param address: where the host listens.
     :param kind: the kind of app.
     :param script_root: the app's folder.
     """
+    from .session import Session  # a worker of another kind of host needs none of it
+
     secret = os.environ.pop(SECRET_VARIABLE, "")
+    _end_with_the_host()
+    _tell_tools()
+    live(lambda loop: Session(kind, Path(script_root).resolve(), loop, address, secret))
+
+
+def live(make_session: Callable[[asyncio.AbstractEventLoop], WorkerSession]) -> NoReturn:
+    """Run a session, and end this process with it.
+
+    :param make_session: makes the session; it is given the loop that it runs on.
+    """
     faulthandler.enable(sys.__stderr__ or sys.stderr)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C may reach all processes; the host says when to stop
-    _end_with_the_host()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    session = Session(kind, Path(script_root).resolve(), loop)
+    session = make_session(loop)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: _in_forked_child(session))
-    running = loop.create_task(session.run(address, secret))
+    running = loop.create_task(session.run())
     running.add_done_callback(lambda _: loop.stop())
     while not running.done():
         try:
@@ -65,6 +76,8 @@ def stand_by(kind: str) -> NoReturn:
 
     :param kind: the kind of app.
     """
+    from .app_session import prepare
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(Exception):  # what is missing is told when the app is loaded
         prepare(kind)
@@ -81,6 +94,12 @@ def stand_by(kind: str) -> NoReturn:
     main(*order["arguments"])
 
 
+def _tell_tools() -> None:
+    """Tell an editor, if one has started the host, which process its debugger can attach to."""
+    if os.environ.get(EVENTS_VARIABLE, "").lower() == "true":
+        print(f'{EVENT_PREFIX}{{"name":"python-worker-startup","workerProcessId":{os.getpid()}}}', flush=True)
+
+
 def _end_with_the_host() -> None:
     """End this process when the host is gone, even if user code blocks the event loop.
 
@@ -93,10 +112,15 @@ def _end_with_the_host() -> None:
 
     def watch() -> None:
         os.read(lifeline, 1)
-        sleep(GRACE)
-        _end_all()
+        end_without_host()
 
     threading.Thread(target=watch, name="lifeline", daemon=True).start()
+
+
+def end_without_host() -> NoReturn:
+    """End this process after :data:`GRACE`, whatever its other threads do meanwhile."""
+    sleep(GRACE)
+    _end_all()
 
 
 def _end_all() -> NoReturn:
@@ -106,7 +130,7 @@ def _end_all() -> NoReturn:
     os._exit(0)
 
 
-def _in_forked_child(session: Session) -> None:
+def _in_forked_child(session: WorkerSession) -> None:
     session.abandon()
     _release(session.logs)
 

@@ -3,66 +3,55 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import ProtocolError, WorkerExtError
 from ..invocation import Invocation, LogRecord, Outcome
 from ..transports.frames import Frame, FrameConnection
 from ..transports.local_socket import connect
-from ..worker import propagation
-from ..worker.logs import LogCollector, capture
+from .app_session import AppSession
 from .failure import describe
-from .loading import load
 from .protocol import COUNT, RESULT_HEAD, Kind, pack_error, pack_json, pack_lines
 
-if TYPE_CHECKING:
-    from ..worker.worker import Worker
-    from .base import Runtime
 
-
-class Session:
+class Session(AppSession):
     """The time between a worker's connecting to its host and the connection's end.
 
     :param kind: the kind of app, a key of :data:`worker_ext.runtimes.table.RUNTIMES`.
     :param script_root: the app's folder, absolute.
     :param loop: the event loop, on which everything but sync functions runs.
-    :ivar logs: collects what this process logs and prints.
-    :ivar finished: whether it was to end, with all said; otherwise the host has gone.
+    :param address: where the host listens.
+    :param secret: what proves to it that this is its worker.
     """
 
-    def __init__(self, kind: str, script_root: Path, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, kind: str, script_root: Path, loop: asyncio.AbstractEventLoop, address: str, secret: str
+    ) -> None:
+        super().__init__(loop)
         self._kind = kind
         self._script_root = script_root
-        self._loop = loop
+        self._address = address
+        self._secret = secret
         self._connection: FrameConnection | None = None
-        self._worker: Worker | None = None
-        self._runtime: Runtime | None = None
         self._calls: dict[int, str] = {}  # call number → invocation id
-        self._ended = asyncio.Event()
-        self._abandoned = False
         self._stopping: asyncio.Task[None] | None = None  # kept, as the loop itself would forget it
-        self.logs = LogCollector(loop, self._ship)
-        self.finished = False
 
-    async def run(self, address: str, secret: str) -> None:
+    async def run(self) -> None:
         """Connect, load the app and say what it is made of, then run invocations until the connection ends.
 
-        :param address: where the host listens.
-        :param secret: what proves to it that this is its worker.
         :raises OSError: if the host cannot be reached.
         """
-        self._connection = connection = await connect(address, lambda: FrameConnection(self._on_frame, self._on_lost))
-        connection.send(Kind.HELLO, 0, [secret.encode(), pack_json({"pid": os.getpid(), "python": sys.version})])
-        capture(self.logs, os.environ)
-        propagation.install()
+        connection = await connect(self._address, lambda: FrameConnection(self._on_frame, self._on_lost))
+        self._connection = connection
+        hello = {"pid": os.getpid(), "python": sys.version}
+        connection.send(Kind.HELLO, 0, [self._secret.encode(), pack_json(hello)])
+        self._capture()
         try:
-            self._worker, self._runtime, description = load(self._kind, self._script_root, self._loop, self.logs)
+            description = self._load(self._kind, self._script_root)
         except WorkerExtError as error:
             self._finish(connection, Kind.BROKEN, [pack_json(pack_error(error))])
         else:
@@ -71,14 +60,6 @@ class Session:
             gc.freeze()
             connection.send(Kind.READY, 0, [pack_json(description)])
         await self._ended.wait()
-
-    def abandon(self) -> None:
-        """Leave the connection to the process that this one was forked from.
-
-        User code may fork; what returns into this package in the child must neither answer nor read the host's frames.
-        """
-        self._abandoned = True
-        self._loop.call_soon(os._exit, 1)  # if the child goes on to run its copy of the loop
 
     def _on_frame(self, connection: FrameConnection, frame: Frame) -> None:
         if frame.kind == Kind.INVOKE:
@@ -93,7 +74,6 @@ class Session:
 
     def _invoke(self, connection: FrameConnection, frame: Frame) -> None:
         assert self._worker is not None
-        assert self._runtime is not None
         name, identifier, *payload = frame.parts
         invocation_id = identifier.decode()
         try:
@@ -114,7 +94,6 @@ class Session:
         if outcome.error is not None:
             self._fail(connection, call, outcome.error, lines)
             return
-        assert self._runtime is not None
         try:
             answer = self._runtime.encode(invocation, outcome.value)
             packed = pack_lines(lines)
@@ -138,10 +117,7 @@ class Session:
 
     def _finish(self, connection: FrameConnection, kind: Kind | None = None, parts: list[bytes] | None = None) -> None:
         """Send the last there is to say and close; the session ends when all of it has left."""
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):  # user code may have put anything there
-                stream.flush()
-        self.logs.flush_all()
+        self._say_all()
         self.finished = True
         if kind is not None:
             connection.send(kind, 0, parts or [])

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import inspect
 import sys
 import traceback
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from ..errors import IndexingError
 from .failure import message_of, user_traceback
@@ -46,7 +44,7 @@ def import_user_module(
     """Import a module of the app.
 
     :param module: its full name.
-    :param script_root: the folder of the app's modules, to tell its files from those of libraries.
+    :param script_root: the app's folder, to tell its files from those of libraries.
     :param file: the module's file.
     :param function: the function that it is imported for, if it is one function's own module.
     :param remedy: what to do about a package that is missing.
@@ -94,27 +92,16 @@ def located(
     )
 
 
-def definition_of(call: Callable[..., Any]) -> tuple[str, int] | None:
-    """The file and line that define ``call``, beneath its decorators as far as they tell.
-
-    ``None`` for what the SDK itself defines, as it does for ASGI and WSGI apps.
-    """
-    call = inspect.unwrap(call)
-    if (getattr(call, "__module__", None) or "").startswith("azure."):
-        return None
-    code = getattr(call, "__code__", None) or getattr(getattr(call, "__call__", None), "__code__", None)  # noqa: B004
-    return (str(Path(code.co_filename).resolve()), code.co_firstlineno) if code else None
-
-
 def _place(error: BaseException, script_root: Path, file: Path) -> tuple[str, int | None]:
     """Where it went wrong: the last line of the app's own on the way there."""
     if isinstance(error, SyntaxError) and error.filename:
         return error.filename, error.lineno
     frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    return next((place for place in reversed(frames) if _is_own(Path(place[0]), script_root)), (str(file), None))
+    return next((place for place in reversed(frames) if is_own(Path(place[0]), script_root)), (str(file), None))
 
 
-def _is_own(file: Path, script_root: Path) -> bool:
+def is_own(file: Path, script_root: Path) -> bool:
+    """Whether a file is of the app itself, not of a package that was installed into its folder."""
     return file.is_relative_to(script_root) and "site-packages" not in file.relative_to(script_root).parts
 
 

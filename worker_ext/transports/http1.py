@@ -10,6 +10,8 @@ A handler is called with each complete request, in the thread of the event loop,
     ...
     await server.drain(30)
 
+A body that is made piece by piece is streamed: see :mod:`worker_ext.transports.http1_stream`.
+
 It works on any event loop. The requests of one connection are handed on one after the other, also when they are
 pipelined; a request to upgrade to another protocol is answered like any other.
 """
@@ -25,8 +27,9 @@ from .http1_connection import Connection, ErrorBody, Service
 from .http1_exchange import Exchange
 from .http1_reader import Limits
 from .http1_request import Header
+from .http1_stream import ResponseStream
 
-__all__ = ["ErrorBody", "Exchange", "Header", "HttpServer", "Limits"]
+__all__ = ["ErrorBody", "Exchange", "Header", "HttpServer", "Limits", "ResponseStream"]
 
 _BACKLOG = 1024
 """Connections that the system keeps until they are accepted; asyncio's 100 turns away bursts."""

@@ -17,6 +17,7 @@ from .http1_exchange import Exchange
 from .http1_reader import Limits, RequestReader
 from .http1_request import Header, Refusal
 from .http1_response import CONTINUE, ResponseHeads
+from .http1_stream import ResponseStream
 
 _logger = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Connection(asyncio.Protocol):
         "_writable",
         "client",
         "current",
+        "stream",
     )
 
     def __init__(self, service: Service) -> None:
@@ -69,6 +71,8 @@ class Connection(asyncio.Protocol):
         """The client's address as the socket tells it."""
         self.current: Exchange | None = None
         """What has been handed on and is not answered."""
+        self.stream: ResponseStream | None = None
+        """The answer to it, if that is on its way."""
         self._service = service
         self._transport: asyncio.Transport
         self._reader = RequestReader(self, service.limits)
@@ -101,6 +105,9 @@ class Connection(asyncio.Protocol):
         self._waiting.clear()
         self._closing = True
         exchange, self.current = self.current, None
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            stream.lost()
         service = self._service
         if self in service.connections:
             service.connections.remove(self)
@@ -132,11 +139,15 @@ class Connection(asyncio.Protocol):
         self._writable = False
         self._unsent = self._transport.get_write_buffer_size()
         self._since = monotonic()
+        if self.stream is not None:
+            self.stream.paused()
 
     def resume_writing(self) -> None:
         """Go on where :meth:`pause_writing` has stopped."""
         self._writable = True
         self._since = monotonic()
+        if self.stream is not None:
+            self.stream.resumed()
         self._advance()
 
     def answer(self, exchange: Exchange, status: int, headers: Sequence[Header], body: bytes) -> None:
@@ -150,18 +161,50 @@ class Connection(asyncio.Protocol):
             keep_alive=exchange.keep_alive and not service.draining,
             http_1_0=exchange.http_version == "1.0",
         )
-        self.current = None
-        self._since = monotonic()
         if len(body) <= _ONE_WRITE:
             self._transport.write(head + body)
         else:
             # Not `writelines`: in CPython up to 3.12.8 and 3.13.1 it knows no back-pressure (CVE-2024-12254).
             self._transport.write(head)
             self._transport.write(body)
+        self._answered(keep_alive)
+
+    def begin(self, exchange: Exchange, status: int, headers: Sequence[Header]) -> ResponseStream:
+        """Write the head of an answer; see :meth:`Exchange.begin`."""
+        service = self._service
+        head, body, keep_alive = service.heads.encode_stream(
+            status,
+            headers,
+            head_only=exchange.method == "HEAD",
+            keep_alive=exchange.keep_alive and not service.draining,
+            http_1_0=exchange.http_version == "1.0",
+        )
+        self.stream = stream = ResponseStream(self, body, keep_alive)
+        self._transport.write(head)
+        return stream
+
+    def write_piece(self, data: bytes) -> None:
+        """Send some of the body of a streamed answer."""
+        self._transport.write(data)
+
+    def stream_ended(self, *, keep_alive: bool) -> None:
+        """Go on after a streamed answer."""
+        self.stream = None
+        self._answered(keep_alive and not self._service.draining)
+
+    def stream_cut(self) -> None:
+        """Close at once, as a streamed answer cannot be completed."""
+        self.current = self.stream = None
+        self._transport.abort()
+
+    def _answered(self, keep_alive: bool) -> None:
+        """Go on after an answer."""
+        self.current = None
+        self._since = monotonic()
         if not keep_alive:
             # Nothing is known to come. To be sure costs nothing where half of the connection can be closed, except when
             # the server stops: it should not wait for its clients.
-            self._close(linger=self._transport.can_write_eof() and not service.draining)
+            self._close(linger=self._transport.can_write_eof() and not self._service.draining)
         elif self._waiting or self._reader.partial or self._refusal is not None:
             self._reader.restart_clock()
             self._advance()
@@ -227,7 +270,10 @@ class Connection(asyncio.Protocol):
             self._service.handle(exchange)
         except Exception:
             _logger.exception("Handling %s %s failed", exchange.method, exchange.path)
-            exchange.respond(500, *self._service.error_body(500, "The server failed to handle the request."))
+            if self.stream is not None:
+                self.stream.abort()
+            else:
+                exchange.respond(500, *self._service.error_body(500, "The server failed to handle the request."))
 
     def _regulate_reading(self) -> None:
         """Read on only while not too many requests wait."""

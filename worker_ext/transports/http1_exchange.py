@@ -6,16 +6,21 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from .http1_request import Header
+from .http1_stream import ResponseStream
 
 
 class Responder(Protocol):
     """The side of a connection that an exchange answers through."""
 
     current: Exchange | None
+    stream: ResponseStream | None
     client: tuple[Any, ...] | None
 
     def answer(self, exchange: Exchange, status: int, headers: Sequence[Header], body: bytes) -> None:
         """Write the answer to the current exchange."""
+
+    def begin(self, exchange: Exchange, status: int, headers: Sequence[Header]) -> ResponseStream:
+        """Write the head of the answer to the current exchange."""
 
 
 class Exchange:
@@ -51,8 +56,9 @@ class Exchange:
     keep_alive: bool
     """Whether the client wants the connection to stay open after the answer."""
     on_disconnect: Callable[[], None] | None
-    """Called, at most once, if the client leaves before the answer; to be set before ``handle`` returns. A client that
-    closes only its sending side has left too, as for most servers: a close looks no different."""
+    """Called, at most once, if the client leaves before the answer, or the end of a streamed one; to be set before
+    ``handle`` returns. A client that closes only its sending side has left too, as for most servers: a close looks no
+    different."""
 
     def __init__(
         self,
@@ -95,7 +101,23 @@ class Exchange:
         :raises TypeError: likewise, if the body is not bytes.
         """
         connection = self._connection
-        if connection.current is not self:
+        if connection.current is not self or connection.stream is not None:
             return False
         connection.answer(self, status, headers, body)
         return True
+
+    def begin(self, status: int, headers: Sequence[Header]) -> ResponseStream | None:
+        """Answer the request with a body that is sent piece by piece (:mod:`worker_ext.transports.http1_stream`).
+
+        The server adds what :meth:`respond` adds, but for a Content-Length that is not given. HEAD, 204, 205 and 304
+        send no body: what is written is dropped.
+
+        :param status: 200 to 999.
+        :param headers: fields in the order to send; encoded by the caller.
+        :returns: what the body is written to; ``None`` if there is an answer already or the client has left.
+        :raises ValueError: if the status or a field cannot be sent; nothing has been written then.
+        """
+        connection = self._connection
+        if connection.current is not self or connection.stream is not None:
+            return None
+        return connection.begin(self, status, headers)

@@ -58,6 +58,7 @@ class ThreadPool:
         self._ended = 0  # tasks, or a few less: threads count without a lock
         self._ended_before = 0  # at the last look
         self._looking = False
+        self._closed = False
 
     def submit(self, task: Callable[[], None]) -> None:
         """Run ``task`` on a pool thread.
@@ -71,6 +72,12 @@ class ThreadPool:
                 raise RuntimeError("the system has no thread to run the function on")
         elif not self._looking:
             self._look_later()
+
+    def close(self) -> None:
+        """Let the threads end once nothing waits for them. Nothing may be submitted any more."""
+        self._closed = True
+        for _ in range(len(self._asleep)):
+            self._wake()
 
     def _wake(self) -> bool:
         """Have one more thread look at the queue, if there is one to be had."""
@@ -111,8 +118,10 @@ class ThreadPool:
             try:
                 task = queue.popleft()
             except IndexError:
+                if self._closed:
+                    return
                 asleep.append(bell)
-                if queue and self._got_up(bell):  # it came before anybody could see this thread asleep
+                if (queue or self._closed) and self._got_up(bell):  # it came before anybody saw this thread asleep
                     continue
                 bell.acquire()
                 continue

@@ -109,6 +109,10 @@ class LogCollector(LineHandler):
         """From now on what ``invocation`` writes is sent while it runs, or given to :meth:`end`."""
         self._running[invocation.id] = invocation
 
+    def running(self, invocation_id: str) -> Invocation | None:
+        """The invocation of that id, if it is running."""
+        return self._running.get(invocation_id)
+
     def end(self, invocation: Invocation) -> list[LogRecord]:
         """The invocation's lines, for its answer. What it writes later still goes out, under its id."""
         self._running.pop(invocation.id, None)
@@ -244,18 +248,20 @@ class PrintStream(io.TextIOBase):
 
 
 def capture(collector: LogCollector, environ: Mapping[str, str]) -> None:
-    """Route this process's logging and printing to ``collector``.
-
-    The root logger is at INFO, or at DEBUG if :data:`DEBUG_SETTING` is on, as on the stock worker.
-    """
+    """Route this process's logging and printing to ``collector``."""
     root = logging.getLogger()
-    root.setLevel(logging.DEBUG if is_on(DEBUG_SETTING, environ) else logging.INFO)
+    set_level(environ)
     root.addHandler(collector)
     _stay(collector, root)
     log_shortcut.install(collector)
     logging.captureWarnings(True)
     sys.stdout = PrintStream(collector, sys.__stdout__ or sys.stdout)
     sys.stderr = PrintStream(collector, sys.__stderr__ or sys.stderr)
+
+
+def set_level(environ: Mapping[str, str]) -> None:
+    """Set the root logger to INFO, or to DEBUG if :data:`DEBUG_SETTING` is on, as on the stock worker."""
+    logging.getLogger().setLevel(logging.DEBUG if is_on(DEBUG_SETTING, environ) else logging.INFO)
 
 
 def _stay(collector: LogCollector, root: logging.Logger) -> None:

@@ -15,8 +15,11 @@ from typing import Any
 from ..invocation import Invocation, current_invocation
 
 
-def install() -> None:
-    """From now on hand the invocation to threads and to the jobs of thread pools. Other context variables stay put."""
+def install() -> Callable[[], None]:
+    """From now on hand the invocation to threads and to the jobs of thread pools. Other context variables stay put.
+
+    :returns: what ends that.
+    """
     start: Callable[[threading.Thread], None] = threading.Thread.start
     submit: Callable[..., Future[Any]] = ThreadPoolExecutor.submit
 
@@ -44,11 +47,13 @@ def install() -> None:
         finally:
             current_invocation.reset(token)
 
-    for owner, name, wrapper in (
-        (threading.Thread, "start", start_serving),
-        (ThreadPoolExecutor, "submit", submit_serving),
-    ):
-        setattr(owner, name, wrapper)
+    def remove() -> None:
+        setattr(threading.Thread, "start", start)  # noqa: B010 - mypy lets no method be assigned
+        setattr(ThreadPoolExecutor, "submit", submit)  # noqa: B010
+
+    setattr(threading.Thread, "start", start_serving)  # noqa: B010
+    setattr(ThreadPoolExecutor, "submit", submit_serving)  # noqa: B010
+    return remove
 
 
 def _shadow_run(thread: threading.Thread, invocation: Invocation) -> Callable[[], None]:

@@ -69,7 +69,10 @@ class Worker:
             self._ended(invocation, Outcome(None, error), done)
 
     def cancel(self, invocation_id: str) -> None:
-        """Cancel the invocation, if it runs on the loop; a thread cannot be interrupted."""
+        """Cancel the invocation if it runs on the loop. A thread cannot be interrupted, but its function can look."""
+        invocation = self._logs.running(invocation_id)
+        if invocation is not None:
+            invocation.context.cancelled.set()
         task = self._tasks.get(invocation_id)
         if task is not None:
             task.cancel()
@@ -81,6 +84,10 @@ class Worker:
         while self._running:
             self._idle.clear()
             await self._idle.wait()
+
+    def close(self) -> None:
+        """Let the pool threads end, in a process that goes on without this worker. Nothing may be invoked any more."""
+        self._pool.close()
 
     async def _on_loop(self, invocation: Invocation, pipeline: Pipeline, done: Done) -> None:
         self._ended(invocation, await run_async(invocation, pipeline), done)

@@ -22,16 +22,14 @@ import grpc.aio
 from ...errors import ConfigurationError, IndexingError
 from ...hooks.switches import FLAG
 from ...invocation import Invocation, LogRecord, Outcome
+from ...runtimes.app_session import AppSession
 from ...runtimes.baetyl import service
 from ...runtimes.baetyl.message import Message
 from ...runtimes.baetyl.runtime import BaetylRuntime
 from ...runtimes.failure import message_of, user_traceback
-from ...runtimes.loading import load
 from ...runtimes.protocol import unpack_error
 from ...worker import propagation
 from ...worker.executor import SIZE_SETTING
-from ...worker.logs import LogCollector
-from ...worker.worker import Worker
 from .. import process
 from ..invoker import new_invocation_id
 from . import settings
@@ -46,33 +44,30 @@ _LEVELS = {"debug": "DEBUG", "info": "INFO", "warn": "WARNING", "error": "ERROR"
 _logger = logging.getLogger("worker_ext")
 
 
-class Instance:
+class Instance(AppSession):
     """The functions of a service, behind a gRPC server.
 
     :param settings: those of the service.
     :param address: where to listen, ``host:port``.
-    :raises IndexingError: if no function can be run.
     """
 
     def __init__(self, settings: ServiceSettings, address: str) -> None:
+        super().__init__(asyncio.get_running_loop())
         self._settings = settings
         self._address = address
-        self._loop = loop = asyncio.get_running_loop()
-        loaded = load("baetyl", Path.cwd(), loop, LogCollector(loop, _write))
-        assert isinstance(loaded.runtime, BaetylRuntime)
-        self._worker: Worker = loaded.worker
-        self._runtime = loaded.runtime
         self._running: set[str] = set()
-        problems: Any = loaded.description["problems"]
+
+    async def run(self) -> None:
+        """Load the functions, and serve until a signal says to stop; running calls finish within their grace.
+
+        :raises IndexingError: if no function can be run.
+        :raises ConfigurationError: if the address cannot be listened on, or a certificate cannot be used.
+        """
+        description = self._load("baetyl", Path.cwd())
+        problems: Any = description["problems"]
         for problem in problems:
             _tell(unpack_error(problem))
         gc.freeze()  # what has been imported is there to stay
-
-    async def run(self) -> None:
-        """Serve until a signal says to stop; running calls finish within their grace.
-
-        :raises ConfigurationError: if the address cannot be listened on, or a certificate cannot be used.
-        """
         server = self._server()
         stop = asyncio.Event()
         process.on_signals(self._loop, stop.set)
@@ -80,6 +75,10 @@ class Instance:
         _logger.info("listening on %s", self._address)
         await stop.wait()
         await server.stop(_STOP_GRACE)
+
+    def _ship(self, _invocation_id: str, lines: list[LogRecord]) -> None:
+        for level, name, text in lines:
+            logging.getLogger(name).log(level, "%s", text)
 
     def _server(self) -> grpc.aio.Server:
         server_settings = self._settings.server
@@ -125,6 +124,7 @@ class Instance:
             str(trace.get("tracestate", "")),
         )
         try:
+            assert isinstance(self._runtime, BaetylRuntime)
             invocation = self._runtime.invocation(request.FunctionName, identifier, message)
         except LookupError as error:
             await call.abort(grpc.StatusCode.NOT_FOUND, str(error.args[0]))
@@ -140,22 +140,24 @@ class Instance:
 
     async def _invoke(self, invocation: Invocation, call: grpc.aio.ServicerContext[Any, Any]) -> Outcome:
         ended: asyncio.Future[Outcome] = self._loop.create_future()
+        worker = self._worker
+        assert worker is not None
         self._running.add(invocation.id)
         try:
-            self._worker.invoke(invocation, partial(self._ended, invocation, ended))
+            worker.invoke(invocation, partial(self._pass_on, invocation, ended))
             return await asyncio.wait_for(ended, self._settings.server.timeout)
         except TimeoutError:
-            self._worker.cancel(invocation.id)
+            worker.cancel(invocation.id)
             late = f"{invocation.function.name} did not finish within {self._settings.server.timeout:g} s"
             await call.abort(grpc.StatusCode.DEADLINE_EXCEEDED, late)
             raise  # not reached: abort() raises
         except asyncio.CancelledError:  # the caller has gone
-            self._worker.cancel(invocation.id)
+            worker.cancel(invocation.id)
             raise
         finally:
             self._running.discard(invocation.id)
 
-    def _ended(
+    def _pass_on(
         self, invocation: Invocation, ended: asyncio.Future[Outcome], outcome: Outcome, _lines: list[LogRecord]
     ) -> None:
         """Pass on how an invocation ended; on the thread that ran it."""
@@ -210,11 +212,6 @@ def _log_to(logger: LoggerSettings, name: str) -> None:
     root.setLevel(_LEVELS[logger.level])
     root.addHandler(handler)
     logging.captureWarnings(True)
-
-
-def _write(_invocation_id: str, lines: list[LogRecord]) -> None:
-    for level, name, text in lines:
-        logging.getLogger(name).log(level, "%s", text)
 
 
 def _credentials(server: ServerSettings) -> grpc.ServerCredentials | None:

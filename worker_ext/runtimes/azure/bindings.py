@@ -14,9 +14,13 @@ from typing import Any
 import azure.functions as sdk
 from azure.functions import meta
 
+from ...context import Context
 from ...errors import IndexingError
 from ...function import Function
-from .converters import GenericConverter, accepts, converter_of, has_implicit_return, refuse
+from ...invocation import Invocation
+from .converters import GenericConverter, Out, accepts, converter_of, has_implicit_return, refuse
+
+sdk.Context.register(Context)  # so that isinstance(context, azure.functions.Context) holds, as type checkers believe
 
 RETURN = "$return"
 
@@ -72,9 +76,10 @@ class Parameter(typing.NamedTuple):
     converter: Any
     annotation: Any
 
-    def decode(self, datum: meta.Datum, trigger_metadata: Mapping[str, meta.Datum]) -> Any:
+    def decode(self, datum: meta.Datum | None, trigger_metadata: Mapping[str, meta.Datum | None]) -> Any:
         """What the function gets for ``datum``.
 
+        :param datum: what the binding carries, ``None`` if nothing.
         :param trigger_metadata: what the trigger knows besides its data; other inputs do not see it.
         :raises TypeError: if the binding cannot give data of that kind.
         """
@@ -82,8 +87,14 @@ class Parameter(typing.NamedTuple):
         try:
             return self.converter.decode(datum, trigger_metadata=metadata)
         except NotImplementedError:
-            kind = self.binding.type
-            raise TypeError(f"the binding {self.binding.name} ({kind}) cannot give data of kind {datum.type}") from None
+            kind = "none" if datum is None else datum.type
+            raise TypeError(
+                f"the binding {self.binding.name} ({self.binding.type}) cannot give data of kind {kind}"
+            ) from None
+        except AttributeError:
+            if datum is not None:
+                raise
+            raise TypeError(f"the binding {self.binding.name} ({self.binding.type}) came without data") from None
 
     def encode(self, value: Any) -> meta.Datum:
         """What the binding gets for ``value``.
@@ -146,6 +157,18 @@ class BoundFunction:
         self.disabled = False
         accepted = frozenset(parameters) | ({"context"} if self.wants_context else frozenset())
         self.function = Function(name, call, directory=directory, file=file, parameters=accepted)
+
+    def invocation(self, arguments: dict[str, Any], context: Context) -> Invocation:
+        """One invocation of it.
+
+        :param arguments: its inputs by name; what else it takes is added.
+        :param context: what it is told about the invocation.
+        """
+        if self.wants_context:
+            arguments["context"] = context
+        for name in self.outputs:
+            arguments[name] = Out()
+        return Invocation(self.function, arguments, context)
 
     def encode_outputs(self, arguments: Mapping[str, Any], returned: Any) -> dict[str, meta.Datum]:
         """The outputs that the function has set, and what it returned, converted; without an HTTP response.

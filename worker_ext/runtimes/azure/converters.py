@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from typing import Any, TypeVar
 
 import azure.functions as sdk
@@ -27,6 +26,10 @@ class Out(sdk.Out[T]):  # type: ignore[misc, unused-ignore]
         return self._value
 
 
+_JSON_KINDS = {"dict": dict, "list": list, "int": int, "double": float}
+"""The SDK's name for each type of value that becomes JSON, or a number where the host has numbers."""
+
+
 class GenericConverter:
     """Converts for binding types that the SDK has no converter for: text and bytes as they are, JSON as text."""
 
@@ -41,9 +44,11 @@ class GenericConverter:
         return issubclass(pytype, (str, bytes, bytearray))
 
     @classmethod
-    def decode(cls, data: meta.Datum, *, trigger_metadata: Any) -> Any:
+    def decode(cls, data: meta.Datum | None, *, trigger_metadata: Any) -> Any:
         """What the function gets."""
-        return data.value
+        if data is None:
+            return None
+        return data.python_value if str(data.type).startswith("collection_") else data.value
 
     @classmethod
     def encode(cls, obj: Any, *, expected_type: Any) -> meta.Datum:
@@ -57,8 +62,9 @@ class GenericConverter:
             return meta.Datum(obj, "string")
         if isinstance(obj, (bytes, bytearray)):
             return meta.Datum(bytes(obj), "bytes")
-        if isinstance(obj, (dict, list, int, float)):
-            return meta.Datum(json.dumps(obj), "json")
+        for kind, types in _JSON_KINDS.items():
+            if isinstance(obj, types):
+                return meta.Datum(obj, kind)
         raise NotImplementedError
 
 

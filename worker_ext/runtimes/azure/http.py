@@ -50,9 +50,7 @@ def encode_response(value: Any) -> tuple[int, list[bytes]]:
     :raises ValueError: if the status or a header cannot be sent.
     """
     if isinstance(value, sdk.HttpResponse):
-        status = int(value.status_code)
-        if not 100 <= status <= 999:
-            raise ValueError(f"the response has the status {status}; HTTP has 100 to 999")
+        status = checked_status(value)
         parts = [value.get_body()]
         has_type = False
         for name, text in value.headers.items():
@@ -60,15 +58,30 @@ def encode_response(value: Any) -> tuple[int, list[bytes]]:
             has_type = has_type or lowered == "content-type"
             parts += (lowered.encode("latin-1"), _header_value(name, text))
         if not has_type:
-            mimetype = value.mimetype
-            charset = f"; charset={value.charset}" if mimetype.startswith("text/") else ""
-            parts += (b"content-type", _header_value("content-type", mimetype + charset))
+            parts += (b"content-type", _header_value("content-type", content_type_of(value)))
         return status, parts
     if isinstance(value, str):
         return 200, [value.encode(), *_TEXT]
     if value is None:
         return 204, [b""]
     raise refuse(value, "an HTTP function returns an azure.functions.HttpResponse, a str, or None")
+
+
+def checked_status(response: sdk.HttpResponse) -> int:
+    """The status of a response.
+
+    :raises ValueError: if HTTP has no such status.
+    """
+    status = int(response.status_code)
+    if not 100 <= status <= 999:
+        raise ValueError(f"the response has the status {status}; HTTP has 100 to 999")
+    return status
+
+
+def content_type_of(response: sdk.HttpResponse) -> str:
+    """The content type of a response that has no header of that name."""
+    mimetype: str = response.mimetype
+    return f"{mimetype}; charset={response.charset}" if mimetype.startswith("text/") else mimetype
 
 
 def _parameters(query: str) -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from ...errors import IndexingError
 from . import v1, v2
@@ -19,12 +21,30 @@ def load(script_root: Path) -> tuple[list[BoundFunction], list[IndexingError]]:
     :raises ConfigurationError: if a setting that says where the functions are is wrong.
     """
     script = v2.script_file(script_root)
-    functions, problems = [], []
-    for found in v2.index(script_root, script) if script.is_file() else v1.index(script_root):
-        if isinstance(found, BoundFunction):
-            functions.append(found)
+    return _sorted(v2.index(script_root, script) if script.is_file() else v1.index(script_root), script_root, script)
+
+
+def load_app(app: Any, script_root: Path, script: Path) -> tuple[list[BoundFunction], list[IndexingError]]:
+    """Load the functions of a v2 app that exists already, as :func:`load` does those of one in a file.
+
+    :param app: the function app.
+    :param script_root: the app's folder, absolute.
+    :param script: the file that the app is in.
+    :raises IndexingError: if it has no function.
+    """
+    return _sorted(v2.index_app(app, script_root, script), script_root, script)
+
+
+def _sorted(
+    found: Iterable[BoundFunction | IndexingError], script_root: Path, script: Path
+) -> tuple[list[BoundFunction], list[IndexingError]]:
+    functions: list[BoundFunction] = []
+    problems: list[IndexingError] = []
+    for one in found:
+        if isinstance(one, BoundFunction):
+            functions.append(one)
         else:
-            problems.append(found)
+            problems.append(one)
     if not functions and not problems:
         raise _nothing_found(script_root, script)
     return functions, problems

@@ -7,19 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import azure.functions as sdk
 from azure.functions.meta import Datum
 
 from ...context import Context, RetryContext
+from ...errors import IndexingError
 from ...invocation import Invocation
 from ..base import Answer, LoadedApp, LoadedFunction, Runtime
 from ..protocol import unpack_json
 from . import http, loader
 from .bindings import BoundFunction
-from .converters import Out
 from .trigger_payload import Retry
-
-sdk.Context.register(Context)  # so that isinstance(context, azure.functions.Context) holds, as type checkers believe
 
 
 class AzureRuntime(Runtime):
@@ -30,7 +27,26 @@ class AzureRuntime(Runtime):
 
     def load(self, script_root: Path) -> LoadedApp:
         """Load the app (see :meth:`Runtime.load`)."""
-        functions, problems = loader.load(script_root)
+        return self._take(*loader.load(script_root))
+
+    def load_app(self, app: Any, script_root: Path, script: Path) -> LoadedApp:
+        """Load a v2 app that exists already.
+
+        :param app: the function app.
+        :param script_root: its folder, absolute.
+        :param script: the file that it is in.
+        :raises IndexingError: if no function of it can be run.
+        """
+        return self._take(*loader.load_app(app, script_root, script))
+
+    def bound(self, name: str) -> BoundFunction:
+        """The function of that name, with its bindings.
+
+        :raises KeyError: if there is none.
+        """
+        return self._bound[name]
+
+    def _take(self, functions: list[BoundFunction], problems: list[IndexingError]) -> LoadedApp:
         self._bound = {bound.function.name: bound for bound in functions}
         return LoadedApp([LoadedFunction(bound.function, _describe(bound)) for bound in functions], problems)
 
@@ -49,11 +65,7 @@ class AzureRuntime(Runtime):
             retry = _retry_context(envelope["retry"])
             context = Context(name, function.directory, invocation_id, retry_context=retry)
             arguments = _decode_inputs(bound, envelope["metadata"], payload)
-        if bound.wants_context:
-            arguments["context"] = context
-        for output in bound.outputs:
-            arguments[output] = Out()
-        return Invocation(function, arguments, context)
+        return bound.invocation(arguments, context)
 
     def encode(self, invocation: Invocation, value: Any) -> Answer:
         """Make an answer (see :meth:`Runtime.encode`)."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ... import jsonc
 from ...errors import ConfigurationError, IndexingError
-from ..user_code import APP_PACKAGE, definition_of, import_user_module, make_package
+from ...function import definition_of
+from ..user_code import APP_PACKAGE, import_user_module, make_package
 from .bindings import Binding, BoundFunction, bind
 
 _logger = logging.getLogger("worker_ext")
@@ -28,6 +30,36 @@ def index(script_root: Path) -> Iterator[BoundFunction | IndexingError]:
 def function_files(script_root: Path) -> list[Path]:
     """The ``function.json`` files of the app, by name of their folders."""
     return sorted(file for file in script_root.glob("*/function.json") if not file.parent.name.startswith("."))
+
+
+def load_one(
+    name: str, folder: Path, script: Path, entry_point: str, bindings: Sequence[Binding], script_root: Path
+) -> BoundFunction:
+    """Load one function of an app.
+
+    :param name: its name.
+    :param folder: its folder.
+    :param script: the file that defines it, in the app's folder.
+    :param entry_point: what it is called there, empty for ``main``.
+    :param bindings: its bindings.
+    :raises IndexingError: if it cannot be loaded.
+    """
+    if APP_PACKAGE not in sys.modules:
+        make_package(APP_PACKAGE, script_root)
+    parts = script.relative_to(script_root).with_suffix("").parts
+    module = ".".join((APP_PACKAGE, *(parts[:-1] if parts[-1] == "__init__" else parts)))
+    imported = import_user_module(module, script_root, script, function=name)
+    entry_point = entry_point or "main"
+    call = getattr(imported, entry_point, None)
+    if not callable(call):
+        raise IndexingError(
+            f"the function {name} is to be {entry_point}(), which this file does not define",
+            function=name,
+            file=script,
+            hint=f'Define it, or name another with "entryPoint" in {name}/function.json.',
+        )
+    file, line = definition_of(call) or (str(script), None)
+    return bind(name, call, bindings, directory=str(folder), file=file, line=line)
 
 
 class _Declaration:
@@ -101,20 +133,8 @@ class _Declaration:
 def _load(declaration: _Declaration, script_root: Path) -> BoundFunction:
     name, bindings = declaration.name, declaration.bindings()
     script = _script(declaration, script_root)
-    parts = script.relative_to(script_root).with_suffix("").parts
-    module = ".".join((APP_PACKAGE, *(parts[:-1] if parts[-1] == "__init__" else parts)))
-    imported = import_user_module(module, script_root, script, function=name)
     entry_point = declaration.text("entryPoint", "main")
-    call = getattr(imported, entry_point, None)
-    if not callable(call):
-        raise IndexingError(
-            f"the function {name} is to be {entry_point}(), which this file does not define",
-            function=name,
-            file=script,
-            hint=f'Define it, or name another with "entryPoint" in {name}/function.json.',
-        )
-    file, line = definition_of(call) or (str(script), None)
-    bound = bind(name, call, bindings, directory=str(declaration.folder), file=file, line=line)
+    bound = load_one(name, declaration.folder, script, entry_point, bindings, script_root)
     bound.retry = declaration.retry
     bound.disabled = declaration.disabled
     return bound

@@ -14,7 +14,8 @@ from typing import Any
 import azure.functions as sdk
 
 from ...errors import ConfigurationError, IndexingError
-from ..user_code import definition_of, import_user_module, located
+from ...function import definition_of
+from ..user_code import import_user_module, located
 from .bindings import Binding, BoundFunction, bind
 
 SCRIPT_SETTING = "PYTHON_SCRIPT_FILE_NAME"
@@ -50,7 +51,17 @@ def index(script_root: Path, script: Path) -> Iterator[BoundFunction | IndexingE
             file=script,
             hint="pip install --upgrade azure-functions",
         )
-    app = _the_app(import_user_module(script.stem, script_root, script), script)
+    yield from index_app(the_app(import_user_module(script.stem, script_root, script), script), script_root, script)
+
+
+def index_app(app: Any, script_root: Path, script: Path) -> Iterator[BoundFunction | IndexingError]:
+    """Yield each function of an app that is there already, or why it cannot be loaded.
+
+    :param app: the function app.
+    :param script_root: its folder.
+    :param script: the file that it is in.
+    """
+    app.functions_bindings = None  # of an app that was asked before the SDK believes that it has each function twice
     try:
         functions = app.get_functions()
     except Exception as error:  # the SDK's own checks
@@ -62,7 +73,11 @@ def index(script_root: Path, script: Path) -> Iterator[BoundFunction | IndexingE
             yield error
 
 
-def _the_app(module: ModuleType, script: Path) -> Any:
+def the_app(module: ModuleType, script: Path) -> Any:
+    """The one function app of a module.
+
+    :raises IndexingError: if there is none, or more than one.
+    """
     apps = {name: value for name, value in vars(module).items() if isinstance(value, sdk.FunctionRegister)}
     if not apps:
         blueprint = next((name for name, value in vars(module).items() if isinstance(value, sdk.Blueprint)), None)

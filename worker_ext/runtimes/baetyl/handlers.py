@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import IndexingError
-from ...function import Function, is_async_callable
-from ..user_code import APP_PACKAGE, definition_of, import_user_module, located, make_package
+from ...function import Function, definition_of, is_async_callable
+from ..user_code import APP_PACKAGE, import_user_module, located, make_package
 from .service import FunctionEntry, code_folders
 
 _PARAMETERS = ("event", "context")

@@ -1,0 +1,291 @@
+"""The worker's side of FunctionRpc: what the host asks for, and what it is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import DecodeError, Message
+
+from .... import __version__
+from ....errors import WorkerExtError
+from ....invocation import LogRecord
+from ....worker.logs import set_level
+from ...app_path import make_importable
+from ...serve import GRACE, end_without_host
+from ...worker_session import WorkerSession
+from . import functions_rpc_pb2 as pb
+from . import shared_memory
+from .logs import encode_log
+from .options import SCRIPT_ROOT_SETTING, Options
+from .status import failure, success
+from .stream import HostStream
+
+if TYPE_CHECKING:
+    from .app import FunctionsApp
+    from .invocations import Invocations
+
+_logger = logging.getLogger("worker_ext")
+
+PLACEHOLDER_SETTING = "WEBSITE_PLACEHOLDER_MODE"
+"""The setting that is 1 while the host keeps a worker ready for an app that it does not know yet."""
+
+_CAPABILITIES = (
+    "RawHttpBodyBytes",
+    "TypedDataCollection",
+    "RpcHttpBodyOnly",
+    "RpcHttpTriggerMetadataRemoved",
+    "UseNullableValueDictionaryForHttp",
+    "AcceptsListOfFunctionLoadRequests",
+    "WorkerStatus",
+    "HandlesInvocationCancelMessage",
+    "HandlesWorkerTerminateMessage",
+    "HandlesWorkerWarmupMessage",
+)
+
+_WARM = ("concurrent.futures.thread", "decimal", "email.parser", "http.cookies", "inspect", "json", "uuid", "zoneinfo")
+
+Handler = Callable[[pb.StreamingMessage], Message | None]
+"""Handles one kind of message; returns what it is answered, if that is known at once."""
+
+
+class RpcSession(WorkerSession):
+    """The time between a worker's connecting to a Functions host and the stream's end.
+
+    :param options: what the host started the worker with.
+    :param loop: the event loop, on which everything but sync functions runs.
+    """
+
+    def __init__(self, options: Options, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._options = options
+        self._stream = HostStream(options.address, loop, self._on_bytes, self._on_lost, end_without_host)
+        self._app: FunctionsApp | None = None
+        self._invocations: Invocations | None = None
+        self._script_root = os.environ.get(SCRIPT_ROOT_SETTING) or str(Path.cwd())
+        self._heard = False  # whether anything has come from the host
+        self._lost = ""  # why the host is gone
+        self._stopping: asyncio.Task[None] | None = None  # kept, as the loop itself would forget it
+        self._handlers: Mapping[str, tuple[Handler, str]] = {
+            "invocation_cancel": (self._on_cancel, ""),
+            "worker_init_request": (self._on_init, "worker_init_response"),
+            "functions_metadata_request": (self._on_metadata, "function_metadata_response"),
+            "function_load_request": (self._on_load, "function_load_response"),
+            "function_load_request_collection": (self._on_load_all, "function_load_response_collection"),
+            "function_environment_reload_request": (self._on_reload, "function_environment_reload_response"),
+            "worker_status_request": (self._on_status, "worker_status_response"),
+            "worker_warmup_request": (self._on_warmup, "worker_warmup_response"),
+            "close_shared_memory_resources_request": (self._on_close, "close_shared_memory_resources_response"),
+            "worker_terminate": (self._on_terminate, ""),
+            "worker_heartbeat": (_ignore, ""),
+            "file_change_event_request": (_ignore, ""),
+        }
+
+    async def run(self) -> None:
+        """Connect and serve the host until it says stop, or is gone.
+
+        :raises OSError: if the host cannot be reached.
+        """
+        self._stream.open()
+        start = pb.StreamingMessage(request_id=self._options.request_id)
+        start.start_stream.worker_id = self._options.worker_id
+        self._stream.send(start.SerializeToString())
+        self._capture()
+        await self._ended.wait()
+        if self._invocations is not None:
+            self._invocations.close()
+        if self._lost and not self._heard:
+            raise ConnectionError(self._lost)
+
+    def _ship(self, invocation_id: str, lines: list[LogRecord]) -> None:
+        for line in lines:
+            self._send(encode_log(self._options.request_id, invocation_id, line))
+
+    def _send(self, message: bytes) -> None:
+        """Send a message to the host; any thread may call this."""
+        if self._abandoned:
+            os._exit(1)
+        self._stream.send(message)
+
+    def _on_bytes(self, data: bytes) -> None:
+        self._heard = True
+        try:
+            message = pb.StreamingMessage.FromString(data)
+        except DecodeError as error:
+            _logger.error("the host sent %d bytes that are no message: %s", len(data), error)
+            return
+        kind = message.WhichOneof("content")
+        if kind == "invocation_request":
+            self._on_invocation(message)
+            return
+        found = self._handlers.get(kind)
+        if found is None:
+            _logger.error("the host sent a message of the kind %s, which a worker does not know", kind or "unknown")
+            return
+        handle, answer = found
+        try:
+            response = handle(message)
+        except Exception as error:
+            _logger.exception("the host's message %s cannot be dealt with", kind)
+            if not answer:
+                return
+            response = getattr(pb.StreamingMessage(), answer)
+            response.result.CopyFrom(failure(error))
+        if response is not None:
+            self._respond(message.request_id, answer, response)
+
+    def _respond(self, request_id: str, kind: str, response: Message) -> None:
+        message = pb.StreamingMessage(request_id=request_id or self._options.request_id)
+        getattr(message, kind).CopyFrom(response)
+        self._send(message.SerializeToString())
+
+    def _on_lost(self, reason: str) -> None:
+        if not self.finished and reason:
+            self._lost = f"the Functions host at {self._options.address} is gone: {reason}"
+        self._ended.set()
+
+    # What the host asks for
+
+    def _on_init(self, message: pb.StreamingMessage) -> pb.WorkerInitResponse:
+        self._script_root = message.worker_init_request.function_app_directory or self._script_root
+        if os.environ.get(PLACEHOLDER_SETTING) != "1":
+            make_importable(Path(self._script_root))
+        return pb.WorkerInitResponse(
+            worker_version=__version__,
+            worker_metadata=_describe_worker(),
+            capabilities=_capabilities(),
+            result=success(),
+        )
+
+    def _on_metadata(self, message: pb.StreamingMessage) -> pb.FunctionMetadataResponse:
+        self._script_root = message.functions_metadata_request.function_app_directory or self._script_root
+        try:
+            return self._the_app().describe()
+        except WorkerExtError as error:
+            return pb.FunctionMetadataResponse(result=failure(error))
+
+    def _on_load(self, message: pb.StreamingMessage) -> pb.FunctionLoadResponse:
+        return self._load(message.function_load_request)
+
+    def _on_load_all(self, message: pb.StreamingMessage) -> pb.FunctionLoadResponseCollection:
+        requests = message.function_load_request_collection.function_load_requests
+        return pb.FunctionLoadResponseCollection(function_load_responses=map(self._load, requests))
+
+    def _load(self, request: pb.FunctionLoadRequest) -> pb.FunctionLoadResponse:
+        try:
+            response = self._the_app().load(request)
+        except WorkerExtError as error:
+            return pb.FunctionLoadResponse(function_id=request.function_id, result=failure(error))
+        # What has been imported is there to stay: the collector need not look at it again and again.
+        gc.freeze()
+        return response
+
+    def _the_app(self) -> FunctionsApp:
+        """The app, which is made when it is first asked for: by then its folder and its settings are known.
+
+        :raises IndexingError: if the app's Python lacks azure-functions.
+        """
+        if self._app is None:
+            root = Path(self._script_root).resolve()
+            make_importable(root)
+            self._make_worker()
+            assert self._worker is not None
+            # They import azure-functions, of which the app may bring its own version.
+            from .app import FunctionsApp
+            from .invocations import Invocations
+
+            self._app = FunctionsApp(root, self._worker)
+            self._invocations = Invocations(self._app, self._worker, self._send)
+        return self._app
+
+    def _on_invocation(self, message: pb.StreamingMessage) -> None:
+        if self._invocations is not None:
+            self._invocations.begin(message)
+        else:
+            request = message.invocation_request
+            error = LookupError(f"the worker has loaded no function with the id {request.function_id!r}")
+            response = pb.InvocationResponse(invocation_id=request.invocation_id, result=failure(error))
+            self._respond(message.request_id, "invocation_response", response)
+
+    def _on_cancel(self, message: pb.StreamingMessage) -> None:
+        if self._invocations is not None:
+            self._invocations.cancel(message)
+
+    def _on_close(self, message: pb.StreamingMessage) -> pb.CloseSharedMemoryResourcesResponse:
+        if self._invocations is not None:
+            return self._invocations.close_shared_memory(message)
+        names = message.close_shared_memory_resources_request.map_names
+        return pb.CloseSharedMemoryResourcesResponse(close_map_results=dict.fromkeys(names, False))
+
+    def _on_reload(self, message: pb.StreamingMessage) -> pb.FunctionEnvironmentReloadResponse:
+        """Become the worker of an app, after having been kept ready for any."""
+        request = message.function_environment_reload_request
+        os.environ.clear()
+        os.environ.update(request.environment_variables)
+        if hasattr(time, "tzset"):
+            time.tzset()
+        set_level(os.environ)
+        self._script_root = request.function_app_directory or self._script_root
+        sys.path_importer_cache.clear()
+        if Path(self._script_root).is_dir():
+            os.chdir(self._script_root)
+        self._app = self._invocations = None
+        self._the_app()
+        return pb.FunctionEnvironmentReloadResponse(
+            worker_metadata=_describe_worker(), capabilities=_capabilities(), result=success()
+        )
+
+    def _on_status(self, _message: pb.StreamingMessage) -> pb.WorkerStatusResponse:
+        return pb.WorkerStatusResponse()
+
+    def _on_warmup(self, _message: pb.StreamingMessage) -> pb.WorkerWarmupResponse:
+        """Import what every app needs, and of which none brings its own version."""
+        for module in _WARM:
+            import_module(module)
+        return pb.WorkerWarmupResponse(result=success())
+
+    def _on_terminate(self, message: pb.StreamingMessage) -> None:
+        if self._stopping is None:
+            grace = message.worker_terminate.grace_period.ToTimedelta().total_seconds()
+            self._stopping = self._loop.create_task(self._stop(grace))
+
+    async def _stop(self, grace: float) -> None:
+        """Finish what is running, as long as the host waits for it, and end."""
+        if self._worker is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._worker.drain(), grace)
+        self._say_all()
+        self.finished = True
+        self._stream.close()
+        await asyncio.sleep(GRACE)  # a host that does not end the stream either
+        self._ended.set()
+
+
+def _ignore(_message: pb.StreamingMessage) -> None:
+    """It asks for nothing."""
+
+
+def _capabilities() -> dict[str, str]:
+    capabilities = dict.fromkeys(_CAPABILITIES, "true")
+    if shared_memory.available():
+        capabilities["SharedMemoryDataTransfer"] = "true"
+    return capabilities
+
+
+def _describe_worker() -> pb.WorkerMetadata:
+    return pb.WorkerMetadata(
+        runtime_name="python",
+        runtime_version=f"{sys.version_info.major}.{sys.version_info.minor}",
+        worker_version=__version__,
+        worker_bitness=platform.machine(),
+    )

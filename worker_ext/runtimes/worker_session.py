@@ -1,0 +1,96 @@
+"""What the sessions of all worker processes have in common, whichever protocol their host speaks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from ..errors import IndexingError
+from ..invocation import LogRecord
+from ..worker import propagation
+from ..worker.logs import LogCollector, capture
+from .deferral import defer
+from .failure import user_traceback
+
+if TYPE_CHECKING:
+    from ..hooks.registry import Registry
+    from ..worker.worker import Worker
+
+
+class WorkerSession(ABC):
+    """The time between a worker's connecting to its host and the connection's end.
+
+    :param loop: the event loop, on which everything but sync functions runs.
+    :ivar logs: collects what this process logs and prints.
+    :ivar finished: whether it was to end, with all said; otherwise the host has gone.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._worker: Worker | None = None
+        self._ended = asyncio.Event()
+        self._abandoned = False
+        self.logs = LogCollector(loop, self._ship)
+        self.finished = False
+
+    @abstractmethod
+    async def run(self) -> None:
+        """Connect to the host and serve it until it says stop, or is gone.
+
+        :raises OSError: if the host cannot be reached.
+        """
+
+    @abstractmethod
+    def _ship(self, invocation_id: str, lines: list[LogRecord]) -> None:
+        """Send log lines apart from any answer; those of no invocation have an empty id."""
+
+    def abandon(self) -> None:
+        """Leave the connection to the process that this one was forked from.
+
+        User code may fork; what returns into this package in the child must neither answer nor read the host's
+        messages.
+        """
+        self._abandoned = True
+        self._loop.call_soon(os._exit, 1)  # if the child goes on to run its copy of the loop
+
+    def _capture(self) -> None:
+        """From now on collect what this process logs and prints."""
+        capture(self.logs, os.environ)
+        propagation.install()
+
+    def _make_worker(self) -> Registry:
+        """Make the worker and the registry of its extensions, with the settings that there are now.
+
+        :raises IndexingError: if the app's Python lacks the package that these need.
+        """
+        defer("werkzeug")
+        try:
+            from ..hooks.registry import Registry, extensions_enabled
+            from ..worker.worker import Worker
+        except ImportError as error:
+            raise sdk_unusable(error) from error
+        registry = Registry(enabled=extensions_enabled())
+        self._worker = Worker(self._loop, registry, self.logs)
+        return registry
+
+    def _say_all(self) -> None:
+        """Send what has been printed and logged and still waits."""
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):  # user code may have put anything there
+                stream.flush()
+        self.logs.flush_all()
+
+
+def sdk_unusable(error: ImportError) -> IndexingError:
+    """The error of an app whose Python lacks ``azure-functions``, or has one that cannot be imported."""
+    if isinstance(error, ModuleNotFoundError) and error.name in ("azure", "azure.functions"):
+        message = f"the package azure-functions is not installed for the app's Python, {sys.executable}"
+        detail = None
+    else:
+        message = f"the package azure-functions cannot be used by the app's Python, {sys.executable}: {error}"
+        detail = user_traceback(error)
+    return IndexingError(message, hint=f"{sys.executable} -m pip install --upgrade azure-functions", detail=detail)

@@ -1,0 +1,261 @@
+"""An app that runs in this process, by the runtime and the worker that run it everywhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+import os
+import sys
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+import azure.functions as sdk
+
+from ..errors import ConfigurationError
+from ..function import definition_of
+from ..hooks.registry import Registry, extensions_enabled
+from ..hooks.switches import FLAG
+from ..host.functions import HostedFunction
+from ..host.routes import Match, Router
+from ..host.settings import load_host_json
+from ..invocation import LogRecord, Outcome
+from ..runtimes.app_path import make_importable
+from ..runtimes.azure import v2
+from ..runtimes.azure.bindings import BoundFunction
+from ..runtimes.azure.runtime import AzureRuntime
+from ..runtimes.base import Answer, LoadedApp
+from ..worker import propagation
+from ..worker.logs import DEBUG_SETTING, LogCollector, PrintStream
+from ..worker.worker import Worker
+from .result import InvocationResult
+from .world import SCRIPT_ROOT, World
+
+R = TypeVar("R", bound=InvocationResult)
+
+AppSource = Any
+"""A folder (``str`` or ``Path``), a module, or a function app of the SDK."""
+
+
+class LocalApp:
+    """A function app with its worker, in one world.
+
+    :param source: the app's folder; or a module, or the app object of one.
+    :param settings: the app's settings, besides the environment.
+    :param extensions: the extensions that run, see :class:`worker_ext.testing.FunctionAppClient`.
+    :raises ConfigurationError: if ``source`` is no app.
+    :ivar world: where it keeps what a process has one of.
+    :ivar logs: the lines that belong to no invocation.
+    """
+
+    def __init__(self, source: AppSource, settings: Mapping[str, str], extensions: Sequence[Any] | None) -> None:
+        self._app, self.script = _find(source)
+        self.script_root = self.script if self.script.is_dir() else self.script.parent
+        environ = {
+            FLAG: os.environ.get(FLAG, "1"),
+            "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
+            SCRIPT_ROOT: str(self.script_root),
+            "FUNCTIONS_WORKER_RUNTIME": "python",
+            **settings,
+        }
+        self.world = World(self.script_root, environ, fresh=self._app is None, extensions=extensions)
+        self.logs: list[LogRecord] = []
+        self._results: dict[str, InvocationResult] = {}
+        self._running = 0
+        self._runtime = AzureRuntime()
+        self._router: Router[str] = Router()
+        self._names: list[str] = []
+        self._capture = contextlib.ExitStack()
+        self._collector: LogCollector
+        self._worker: Worker
+        self._registry: Registry
+
+    async def load(self) -> None:
+        """Load the app, on the loop that its functions will run on; its world is shown.
+
+        :raises IndexingError: if it, or one of its functions, cannot be loaded.
+        """
+        loop = asyncio.get_running_loop()
+        self._registry = Registry(enabled=extensions_enabled())
+        self._collector = LogCollector(loop, self._take_lines)
+        self._worker = Worker(loop, self._registry, self._collector)
+        with self.capturing():
+            with self.world.loading():
+                app = self._load_functions()
+            for loaded in app.functions:
+                self._worker.load(loaded.function)
+            await self._worker.drain()
+            self._collector.flush_all()
+        if app.problems:
+            raise app.problems[0]
+        self._names = [loaded.function.name for loaded in app.functions]
+        self._router = self._make_router()
+
+    async def close(self) -> None:
+        """Wait for what is still running, and end the worker."""
+        await self._worker.drain()
+        self._worker.close()
+
+    @property
+    def functions(self) -> list[str]:
+        """The names of its functions."""
+        return list(self._names)
+
+    @property
+    def extensions(self) -> list[str]:
+        """The names of the extensions whose hooks can run."""
+        return self._registry.extensions()
+
+    def bound(self, name: str) -> BoundFunction:
+        """The function of that name; upper and lower case are the same.
+
+        :raises ConfigurationError: if there is none.
+        """
+        found = next((known for known in self._names if known.lower() == name.lower()), None)
+        if found is None:
+            near = get_close_matches(name, self._names, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"It has: {', '.join(self._names)}."
+            raise ConfigurationError(f"the app has no function {name!r}", file=self.script, hint=hint)
+        return self._runtime.bound(found)
+
+    def match(self, method: str, path: str) -> Match[str] | None:
+        """The function that answers a request, and the values of its route's parameters."""
+        return self._router.match(method, path)
+
+    async def invoke(
+        self, name: str, payload: Sequence[bytes], given: Mapping[str, Any], result: R
+    ) -> tuple[R, Answer | None]:
+        """Run one invocation; its world is shown.
+
+        :param name: the function's name as it is declared.
+        :param payload: what the host would send.
+        :param given: arguments that the function is given as they are.
+        :param result: takes what becomes of it.
+        :returns: the result, and what the host would be sent; ``None`` if it failed.
+        """
+        result.function, result.invocation_id = name, str(uuid.uuid4())
+        self._results[result.invocation_id] = result
+        try:
+            with self.capturing():
+                answer = await self._invoke(name, payload, given, result)
+        except Exception as error:  # of converting the input or the output
+            result.error, answer = error, None
+        finally:
+            del self._results[result.invocation_id]
+        return result, answer
+
+    async def _invoke(
+        self, name: str, payload: Sequence[bytes], given: Mapping[str, Any], result: InvocationResult
+    ) -> Answer | None:
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[Outcome] = loop.create_future()
+        invocation = self._runtime.decode(name, result.invocation_id, payload)
+        invocation.arguments.update(given)
+
+        def done(outcome: Outcome, lines: list[LogRecord]) -> None:
+            result.logs += lines
+            loop.call_soon_threadsafe(ended.set_result, outcome)
+
+        self._worker.invoke(invocation, done)
+        try:
+            outcome = await asyncio.shield(ended)
+        except asyncio.CancelledError:  # the test has given up on it
+            self._worker.cancel(invocation.id)
+            raise
+        result.value, result.error = outcome
+        result.timeline = getattr(invocation, "timeline", None)
+        return None if outcome.error is not None else self._runtime.encode(invocation, outcome.value)
+
+    @contextlib.contextmanager
+    def capturing(self) -> Iterator[None]:
+        """While the block runs, what is logged and printed is collected too."""
+        self._running += 1
+        if self._running == 1:
+            self._capture.enter_context(_captured(self._collector))
+        try:
+            yield
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._capture.close()
+
+    def _load_functions(self) -> LoadedApp:
+        make_importable(self.script_root)
+        if self._app is None:
+            return self._runtime.load(self.script_root)
+        return self._runtime.load_app(self._app, self.script_root, self.script)
+
+    def _make_router(self) -> Router[str]:
+        has_settings = (self.script_root / "host.json").is_file()
+        host = load_host_json(self.script_root, os.environ) if has_settings else None
+        router = Router[str](host.http.route_prefix if host else "api")
+        for bound in map(self._runtime.bound, self._names):
+            if bound.is_http:
+                hosted = HostedFunction(bound.function.name, bound.trigger.binding.raw)
+                router.add(hosted.route, hosted.methods, hosted.name, owner=hosted.name)
+        return router
+
+    def _take_lines(self, invocation_id: str, lines: list[LogRecord]) -> None:
+        result = self._results.get(invocation_id)
+        (self.logs if result is None else result.logs).extend(lines)
+
+
+def _find(source: AppSource) -> tuple[Any, Path]:
+    """The app object, ``None`` for that of a folder; and the file, or the folder, that it is in."""
+    if isinstance(source, (str, os.PathLike)):
+        folder = Path(source).resolve()
+        if not folder.is_dir():
+            raise ConfigurationError(
+                "there is no such folder", file=folder, hint="Give the folder that holds function_app.py or host.json."
+            )
+        return None, folder
+    if isinstance(source, ModuleType):
+        script = Path(source.__file__ or "").resolve()
+        return v2.the_app(source, script), script
+    if isinstance(source, sdk.FunctionRegister):
+        return source, _file_of(source)
+    raise ConfigurationError(
+        f"{source!r} is no function app",
+        hint="Give the app's folder, its module, or its azure.functions.FunctionApp object.",
+    )
+
+
+def _file_of(app: Any) -> Path:
+    """The file that defines the first function of an app."""
+    calls: Iterable[Any] = (builder._function.get_user_function() for builder in app._function_builders)
+    for call in calls:
+        if place := definition_of(call):
+            return Path(place[0])
+    return Path(inspect.getfile(type(app))) if not app._function_builders else Path.cwd() / "function_app.py"
+
+
+@contextlib.contextmanager
+def _captured(collector: LogCollector) -> Iterator[None]:
+    """Have a collector take what is logged and printed; where it went before, it still goes."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(min(level, logging.DEBUG if os.environ.get(DEBUG_SETTING) else logging.INFO))
+    root.addHandler(collector)
+    end_propagation = propagation.install()
+    streams = _Tee(collector, sys.stdout), _Tee(collector, sys.stderr)
+    try:
+        with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
+            yield
+    finally:
+        end_propagation()
+        root.removeHandler(collector)
+        root.setLevel(level)
+
+
+class _Tee(PrintStream):
+    """A stream whose lines are collected, and which are written to the stream beneath as well."""
+
+    def write(self, text: str) -> int:
+        """Take ``text``."""
+        self._original.write(text)
+        return super().write(text)

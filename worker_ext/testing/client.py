@@ -1,0 +1,385 @@
+"""The clients that tests call apps with."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json as json_codec
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from ..errors import ConfigurationError
+from ..invocation import LogRecord
+from ..runtimes.azure.bindings import BoundFunction
+from ..runtimes.azure.http_payload import decode_response, encode_request
+from ..runtimes.azure.trigger_payload import Retry, encode_trigger
+from ..runtimes.failure import user_traceback
+from .app import AppSource, LocalApp
+from .clock import Clock
+from .inputs import encode_inputs, metadata_for, timer_data, unknown_inputs
+from .result import Headers, InvocationResult, Response
+from .world import stage
+
+T = TypeVar("T")
+Answered = TypeVar("Answered")
+Invoked = TypeVar("Invoked")
+
+BASE_URL = "http://localhost:7071"
+"""What the URLs of requests begin with if they begin with a slash."""
+
+
+class _Client(ABC, Generic[Answered, Invoked]):
+    """What both clients can do; they differ in how one waits."""
+
+    def __init__(
+        self,
+        app: AppSource,
+        *,
+        settings: Mapping[str, str] | None = None,
+        clock: Clock | datetime | None = None,
+        extensions: Sequence[Any] | None = None,
+    ) -> None:
+        self._app = LocalApp(app, settings or {}, extensions)
+        self.clock = clock if isinstance(clock, Clock) else Clock(clock)
+
+    @property
+    def functions(self) -> list[str]:
+        """The names of the app's functions."""
+        return self._app.functions
+
+    @property
+    def extensions(self) -> list[str]:
+        """The names of the extensions whose hooks can run."""
+        return self._app.extensions
+
+    @property
+    def logs(self) -> list[LogRecord]:
+        """The lines that belong to no invocation, such as those of load hooks."""
+        return self._app.logs
+
+    @abstractmethod
+    def _run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Any:
+        """Run ``work()`` on the app's loop while its world is shown, and give what it returns, or a way to await it."""
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, Any] | Sequence[tuple[str, Any]] | None = None,
+        headers: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
+        content: bytes | str | None = None,
+        json: Any = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> Answered:
+        """Send an HTTP request to whichever function has the route.
+
+        :param method: the HTTP method.
+        :param url: a path such as ``/api/hello?name=Ada``, or a whole URL.
+        :param params: what is added to the query.
+        :param headers: the request's headers.
+        :param content: the body.
+        :param json: the body, to be sent as JSON.
+        :param data: the body, to be sent as a form.
+        """
+        body, fields = _body(content, json, data)
+        given = headers.items() if isinstance(headers, Mapping) else headers or ()
+        sent = [(name.lower(), str(value)) for name, value in given]
+        fields = [field for field in fields if field[0] not in {name for name, _ in sent}] + sent
+        parts = urlsplit(url if "://" in url else BASE_URL + "/" + url.lstrip("/"))
+        query = "&".join(filter(None, (parts.query, urlencode(params or {}, doseq=True))))
+        target = urlunsplit(parts._replace(query=query, fragment=""))
+
+        async def work() -> Response:
+            match = self._app.match(method, parts.path or "/")
+            if match is None:
+                return Response(status_code=404)
+            encoded = [(name.encode(), value.encode()) for name, value in [("host", parts.netloc), *fields]]
+            payload = encode_request(method.upper(), target.encode(), match.values, body, encoded)
+            result, answer = await self._app.invoke(match.target, payload, {}, Response())
+            if answer is None:
+                assert result.error is not None
+                result.status_code, result.content = 500, user_traceback(result.error).encode(errors="replace")
+                result.headers = Headers([("content-type", "text/plain; charset=utf-8")])
+                return result
+            found, result.content = decode_response(answer.parts)
+            result.status_code = answer.status
+            result.headers = Headers([(name.decode(), value.decode(errors="replace")) for name, value in found])
+            result.outputs = _outputs(answer.outputs)
+            return result
+
+        answered: Answered = self._run(work)
+        return answered
+
+    def get(self, url: str, **options: Any) -> Answered:
+        """Send a GET request; the options are those of :meth:`request`."""
+        return self.request("GET", url, **options)
+
+    def post(self, url: str, **options: Any) -> Answered:
+        """Send a POST request; the options are those of :meth:`request`."""
+        return self.request("POST", url, **options)
+
+    def put(self, url: str, **options: Any) -> Answered:
+        """Send a PUT request; the options are those of :meth:`request`."""
+        return self.request("PUT", url, **options)
+
+    def patch(self, url: str, **options: Any) -> Answered:
+        """Send a PATCH request; the options are those of :meth:`request`."""
+        return self.request("PATCH", url, **options)
+
+    def delete(self, url: str, **options: Any) -> Answered:
+        """Send a DELETE request; the options are those of :meth:`request`."""
+        return self.request("DELETE", url, **options)
+
+    def invoke(
+        self,
+        name: str,
+        inputs: Mapping[str, Any] | None = None,
+        /,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        retry: Retry | None = None,
+        **values: Any,
+    ) -> Invoked:
+        """Run a function with these inputs, whatever its trigger is.
+
+        Text, bytes and what JSON can carry come to the function as the host would send them: converted to what its
+        parameters are annotated with. Any other object is given to it as it is.
+
+        :param name: the function's name.
+        :param inputs: its inputs by name, for names that cannot be keywords.
+        :param metadata: what the trigger knows besides its data, such as ``{"DequeueCount": 3}`` of a queue.
+        :param retry: where the invocation stands in the function's retry policy.
+        :param values: its inputs by name.
+        :raises ConfigurationError: if there is no such function, or it has no such input.
+        """
+
+        async def work() -> InvocationResult:
+            return await self._invoke(self._app.bound(name), {**(inputs or {}), **values}, metadata or {}, retry)
+
+        invoked: Invoked = self._run(work)
+        return invoked
+
+    def trigger(
+        self,
+        name: str,
+        data: Any = None,
+        /,
+        *,
+        past_due: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+        retry: Retry | None = None,
+        **values: Any,
+    ) -> Invoked:
+        """Run a function as its trigger would.
+
+        :param name: the function's name.
+        :param data: what the trigger gives: a queue's message, a blob's content. A timer needs none.
+        :param past_due: whether a timer is late.
+        :param metadata: see :meth:`invoke`.
+        :param retry: see :meth:`invoke`.
+        :param values: the function's other inputs by name.
+        :raises ConfigurationError: if there is no such function, or its trigger needs data.
+        """
+
+        async def work() -> InvocationResult:
+            bound = self._app.bound(name)
+            binding = bound.trigger.binding
+            given = timer_data(past_due, self.clock) if binding.type == "timerTrigger" and data is None else data
+            if given is None:
+                raise ConfigurationError(
+                    f"a {binding.type} gives data, and trigger({name!r}) says none",
+                    hint=f"Say it after the name, as in  client.trigger({name!r}, 'the data')",
+                )
+            return await self._invoke(bound, {binding.name: given, **values}, metadata or {}, retry)
+
+        invoked: Invoked = self._run(work)
+        return invoked
+
+    async def _invoke(
+        self, bound: BoundFunction, values: Mapping[str, Any], metadata: Mapping[str, Any], retry: Retry | None
+    ) -> InvocationResult:
+        name = bound.function.name
+        if unknown := unknown_inputs(bound, values):
+            raise ConfigurationError(
+                f"{name} has no input {unknown[0]!r}", hint=f"It has: {', '.join(bound.inputs) or 'none'}."
+            )
+        sent, given = encode_inputs(bound, values)
+        if bound.is_http:
+            payload = encode_request("GET", BASE_URL.encode(), None, b"", [])
+            if sent:
+                raise ConfigurationError(
+                    f"{name} is started by an HTTP request",
+                    hint="Send one, as in client.get('/api/…'), or give it an azure.functions.HttpRequest.",
+                )
+        else:
+            known = {**metadata_for(bound.trigger.binding, self.clock), **metadata}
+            payload = encode_trigger(sent, metadata=known, retry=retry)
+        result, answer = await self._app.invoke(name, payload, given, InvocationResult())
+        if answer is not None:
+            result.outputs = _outputs(answer.outputs)
+        return result
+
+
+class FunctionAppClient(_Client[Response, InvocationResult]):
+    """Runs a function app in this process, with its extensions, and calls its functions::
+
+        with FunctionAppClient("path/to/app") as client:
+            response = client.get("/api/HttpTrigger", params={"name": "Ada"})
+            assert response.text.startswith("Hello, Ada.")
+
+    The functions run as in every worker of this package: sync ones on pool threads, async ones on an event loop, which
+    runs in a thread of its own. Several threads may call one client.
+
+    :param app: the app's folder, whose modules are imported anew for this client, and the packages of its extensions
+        with them; or a module that has been imported, or an ``azure.functions.FunctionApp``, which run as they are.
+    :param settings: the app's settings: environment variables while the client is open. ``local.settings.json`` is not
+        read, as it is different on every machine. Extensions are on unless ``PYTHON_ENABLE_WORKER_EXTENSIONS`` is set.
+    :param clock: the time that triggers go by, or the :class:`Clock` that shows it.
+    :param extensions: extensions that run: application-level classes, function-level instances, or functions that make
+        one, such as a :class:`RecordingExtension`. If left out, those that a folder's app imports; for a module or an
+        app object, all that have registered in this process.
+    :raises ConfigurationError: if ``app`` is no app.
+    """
+
+    _portal: _Portal | None = None
+
+    def __enter__(self) -> FunctionAppClient:
+        """Load the app.
+
+        :raises IndexingError: if it, or one of its functions, cannot be loaded.
+        """
+        self._open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Wait for what is running, and leave the process as it was."""
+        portal, self._portal = self._portal, None
+        if portal is not None:
+            try:
+                portal.run(self._app.close())
+            finally:
+                portal.stop()
+                stage.remove(self._app.world)
+
+    def _open(self) -> _Portal:
+        if self._portal is None:
+            stage.add(self._app.world)
+            portal = _Portal()
+            try:
+                portal.run(self._app.load())
+            except BaseException:
+                portal.stop()
+                stage.remove(self._app.world)
+                raise
+            self._portal = portal
+        return self._portal
+
+    def _run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        portal = self._open()
+        while (before := stage.take(self._app.world)) is None:
+            stage.wait()
+        try:
+            return portal.run(work())
+        finally:
+            stage.release(before)
+
+
+class AsyncFunctionAppClient(_Client[Awaitable[Response], Awaitable[InvocationResult]]):
+    """The same for tests that are coroutines: async functions run on the test's own loop::
+
+        async with AsyncFunctionAppClient("path/to/app") as client:
+            response = await client.get("/api/HttpTrigger")
+
+    It takes what :class:`FunctionAppClient` takes.
+    """
+
+    async def __aenter__(self) -> AsyncFunctionAppClient:
+        """Load the app.
+
+        :raises IndexingError: if it, or one of its functions, cannot be loaded.
+        """
+        stage.add(self._app.world)
+        try:
+            await self._app.load()
+        except BaseException:
+            stage.remove(self._app.world)
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Wait for what is running, and leave the process as it was."""
+        try:
+            await self._app.close()
+        finally:
+            stage.remove(self._app.world)
+
+    async def _run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        while (before := stage.take(self._app.world)) is None:
+            await asyncio.to_thread(stage.wait)
+        try:
+            return await work()
+        finally:
+            stage.release(before)
+
+
+class _Portal:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="function app", daemon=True)
+        self._thread.start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine there and wait for it."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def stop(self) -> None:
+        """End the loop with all tasks that are left on it."""
+
+        async def cancel_all() -> None:
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._loop.shutdown_asyncgens()
+
+        with contextlib.suppress(asyncio.CancelledError):
+            self.run(cancel_all())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+def _body(
+    content: bytes | str | None, json: Any, data: Mapping[str, Any] | None
+) -> tuple[bytes, list[tuple[str, str]]]:
+    if (content is not None) + (json is not None) + (data is not None) > 1:
+        raise ConfigurationError("a request has one body: content, json or data")
+    if json is not None:
+        return json_codec.dumps(json).encode(), [("content-type", "application/json")]
+    if data is not None:
+        return urlencode(data, doseq=True).encode(), [("content-type", "application/x-www-form-urlencoded")]
+    if isinstance(content, str):
+        return content.encode(), [("content-type", "text/plain; charset=utf-8")]
+    return content or b"", []
+
+
+def _outputs(parts: Sequence[bytes]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, kind, data in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+        found[name.decode()] = (
+            data if kind == b"bytes" else json_codec.loads(data) if kind == b"json" else data.decode()
+        )
+    return found

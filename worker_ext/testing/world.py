@@ -1,0 +1,296 @@
+"""What belongs to one client, so that several in one process know nothing of each other.
+
+An app and its extensions keep things where a process has one of each: modules in ``sys.modules``, the search path, the
+environment, the tables of registered extensions, attributes of extension classes that ``configure`` sets. A
+:class:`World` holds one client's edition of all of these. At most one world is *shown*, that is, in its place in the
+process; showing another puts back what was there before it. :data:`stage` sees to it that the world of whoever is
+called is shown, and stays until the call has ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import importlib
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from azure.functions import AppExtensionBase, FuncExtensionBase
+from azure.functions.extension import ExtensionMeta
+
+from ..errors import ConfigurationError
+from ..hooks import sdk
+from ..invocation import current_invocation
+from ..runtimes.user_code import APP_PACKAGE, is_own
+
+SCRIPT_ROOT = "AzureWebJobsScriptRoot"
+"""The setting by which the SDK knows the app's folder."""
+
+_CONTAINERS = (list, dict, set, deque, bytearray)
+_NOT_EXTENSIONS = {"azure", "worker_ext", "builtins", "__main__"}
+
+
+class World:
+    """One client's edition of what a process has one of.
+
+    :param script_root: the app's folder, absolute.
+    :param environ: the settings that the app has besides the environment.
+    :param fresh: whether the app is imported anew, with the packages of its extensions; otherwise it is there already.
+    :param extensions: the extensions that run in this world: application-level classes and function-level instances,
+        which are there already, and functions that make some. ``None`` for all that have registered so far, or none if
+        the app is fresh.
+    :raises ConfigurationError: if one of them is no extension.
+    """
+
+    def __init__(
+        self, script_root: Path, environ: Mapping[str, str], *, fresh: bool, extensions: Sequence[Any] | None = None
+    ) -> None:
+        self._script_root = script_root
+        self._fresh = fresh
+        for extension in extensions or ():
+            if not isinstance(extension, FuncExtensionBase) and not callable(extension):
+                raise ConfigurationError(
+                    f"{extension!r} is no extension",
+                    hint="Give application-level classes, function-level instances, or functions that make one.",
+                )
+        self._wanted = extensions
+        self._shared: list[Any] = []
+        self._states: dict[_Holder, dict[str, Any]] = {}
+        self._extensions = sdk.Extensions()
+        self._outer_extensions = self._extensions
+        self._modules: dict[str, ModuleType] = {}
+        self._outer_modules: dict[str, ModuleType] = {}
+        self._environ: dict[str, str | None] = dict(environ)  # None for what is not set
+        self._outer_environ: dict[str, str] = {}
+        self._path: list[str] | None = None
+        self._outer_path: list[str] = []
+        self._begun = False
+
+    def show(self) -> None:
+        """Put this world into its place."""
+        outer = self._outer_extensions = sdk.switch(self._extensions)
+        begins, wanted = not self._begun, []
+        if begins:  # not before now: what another world has made of the extensions is its own business
+            self._begun = True
+            all_others = [] if self._fresh else [*outer.apps, *(made.instance for made in outer.functions)]
+            wanted = list(all_others if self._wanted is None else self._wanted)
+            self._shared = [extension for extension in wanted if not _registers(extension)]
+            self._states = {holder: holder.copy() for holder in map(_Holder, _with_bases(self._shared))}
+        self._outer_environ = dict(os.environ)
+        for name, value in self._environ.items():
+            _set_variable(name, value)
+        self._outer_path = list(sys.path)
+        if self._path is not None:
+            sys.path[:] = self._path
+        self._outer_modules = dict(sys.modules)
+        sys.modules.update(self._modules)
+        self._swap_states()
+        if begins:
+            for extension in wanted:
+                if _registers(extension):
+                    extension()
+                else:
+                    self._extensions.adopt(extension)
+
+    def hide(self) -> None:
+        """Put back what was there before, and keep what this world has become."""
+        self._swap_states()
+        packages = _packages(self._extensions) - _packages_of(self._shared)
+        for name, module in list(sys.modules.items()):
+            if self._outer_modules.get(name) is not module and self._owns(name, module, packages):
+                self._modules[name] = module
+        for name in self._modules:
+            if name in self._outer_modules:
+                sys.modules[name] = self._outer_modules[name]
+            else:
+                sys.modules.pop(name, None)
+        self._path, sys.path[:] = list(sys.path), self._outer_path
+        names = os.environ.keys() | self._outer_environ.keys()
+        changed = [name for name in names if os.environ.get(name) != self._outer_environ.get(name)]
+        self._environ = {name: os.environ.get(name) for name in changed}
+        for name in changed:
+            _set_variable(name, self._outer_environ.get(name))
+        sdk.switch(self._outer_extensions)
+
+    @contextlib.contextmanager
+    def loading(self) -> Iterator[None]:
+        """While the block runs, what a fresh app consists of is imported anew, even if it has been imported before."""
+        hidden: dict[str, ModuleType] = {}
+        if self._fresh:
+            packages = _packages(self._outer_extensions) - _packages_of(self._shared)
+            hidden = {name: module for name, module in sys.modules.items() if self._owns(name, module, packages)}
+            for name in hidden:
+                del sys.modules[name]
+        importlib.invalidate_caches()
+        # A file that is written again within a second, with as many bytes, would be taken for the one before.
+        bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+        try:
+            yield
+        finally:
+            sys.dont_write_bytecode = bytecode
+            for name, module in hidden.items():
+                sys.modules.setdefault(name, module)
+
+    def _owns(self, name: str, module: ModuleType, packages: set[str]) -> bool:
+        top = name.partition(".")[0]
+        if top in packages:
+            return True
+        if not self._fresh:
+            return False
+        file = getattr(module, "__file__", None)
+        return top == APP_PACKAGE or (file is not None and is_own(Path(file), self._script_root))
+
+    def _swap_states(self) -> None:
+        for holder, state in self._states.items():
+            self._states[holder] = holder.replace(state)
+
+
+def _registers(extension: Any) -> bool:
+    """Whether it is no extension, but a function that makes one when it is called in a world."""
+    return not isinstance(extension, (ExtensionMeta, FuncExtensionBase))
+
+
+class _Holder:
+    """An extension, as the holder of what was configured in it: a class, or an instance."""
+
+    def __init__(self, extension: Any) -> None:
+        self.extension = extension
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Holder) and self.extension is other.extension
+
+    def __hash__(self) -> int:
+        return id(self.extension)
+
+    def read(self) -> dict[str, Any]:
+        """Its attributes, without those that the language keeps."""
+        return {name: value for name, value in vars(self.extension).items() if not name.startswith(("__", "_abc_"))}
+
+    def copy(self) -> dict[str, Any]:
+        """Its attributes; of what can be changed in place, copies."""
+        return {name: copy.copy(value) if type(value) in _CONTAINERS else value for name, value in self.read().items()}
+
+    def replace(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Give it other attributes, and return those that it had."""
+        before = self.read()
+        for name in before.keys() - state.keys():
+            delattr(self.extension, name)
+        for name, value in state.items():
+            if name not in before or before[name] is not value:
+                setattr(self.extension, name, value)
+        return before
+
+
+def _with_bases(extensions: Sequence[Any]) -> list[Any]:
+    """The extensions, and all classes of theirs that can have been configured."""
+    found: dict[int, Any] = {}
+    for extension in extensions:
+        cls = extension if isinstance(extension, type) else type(extension)
+        bases = [base for base in cls.__mro__ if issubclass(base, (AppExtensionBase, FuncExtensionBase))]
+        found.update((id(each), each) for each in (extension, *bases) if not _is_part_of_sdk(each))
+    return list(found.values())
+
+
+def _is_part_of_sdk(extension: Any) -> bool:
+    return isinstance(extension, type) and _top(extension.__module__) in _NOT_EXTENSIONS
+
+
+def _packages(extensions: sdk.Extensions) -> set[str]:
+    return _packages_of([*extensions.apps, *(made.instance for made in extensions.functions)])
+
+
+def _packages_of(extensions: Sequence[Any]) -> set[str]:
+    """The top-level packages that define these extensions."""
+    classes = (extension if isinstance(extension, type) else type(extension) for extension in extensions)
+    return {_top(cls.__module__) for cls in classes} - _NOT_EXTENSIONS
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _set_variable(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
+
+
+class Stage:
+    """Shows the worlds of open clients, one at a time.
+
+    A call needs its world until it has ended; a call in another world waits for that, unless it is made by the very
+    code that is running (an app that calls another one): then the outer call's world is shown again afterwards.
+    """
+
+    def __init__(self) -> None:
+        self._open: list[World] = []
+        self._shown: World | None = None
+        self._calls = 0
+        self._changed = threading.Condition(threading.RLock())
+
+    def add(self, world: World) -> None:
+        """Begin with a world, which is shown now."""
+        with self._changed:
+            self._open.append(world)
+            try:
+                self._show(world)
+            except BaseException:  # of a function that was to make an extension
+                self.remove(world)
+                raise
+
+    def remove(self, world: World) -> None:
+        """End with a world. The one that was opened last of those that are left is shown."""
+        with self._changed:
+            self._open.remove(world)
+            if self._shown is world:
+                self._show(self._open[-1] if self._open else None)
+
+    def take(self, world: World) -> World | None:
+        """Show a world for a call, and keep it there until :meth:`release`.
+
+        :returns: the world to be given to :meth:`release`; ``None`` if another one is in use.
+        """
+        with self._changed:
+            before = self._shown
+            is_within_a_call = current_invocation.get() is not None
+            if before is not world and self._calls and not is_within_a_call:
+                return None
+            self._show(world)
+            self._calls += 1
+            return before if before is not None and is_within_a_call else world
+
+    def wait(self) -> None:
+        """Wait until a call has ended, or a moment."""
+        with self._changed:
+            self._changed.wait(0.05)
+
+    def release(self, before: World) -> None:
+        """The call has ended.
+
+        :param before: what :meth:`take` returned.
+        """
+        with self._changed:
+            self._calls -= 1
+            if self._calls and before in self._open:
+                self._show(before)
+            self._changed.notify_all()
+
+    def _show(self, world: World | None) -> None:
+        if world is self._shown:
+            return
+        if self._shown is not None:
+            self._shown.hide()
+        self._shown = world
+        if world is not None:
+            world.show()
+
+
+stage = Stage()
+"""The one stage of this process."""
