@@ -6,7 +6,7 @@ import base64
 
 import pytest
 from support.baetyl import code_folder, rule, write_baetyl_app
-from support.hosting import running_host
+from support.hosting import running_host, wait_until
 
 SLOW = """
 import time
@@ -75,8 +75,6 @@ def test_instances_beyond_the_least_end_when_they_are_idle(hosted, connect):
         client.publish_all("py", [{"n": n, "s": 1} for n in range(3)])
         client.wait_for(3)
         host.wait_for("Worker process started", count=3)
-        from support.hosting import wait_until
-
         wait_until(lambda: len(host.worker_pids()) == 1, "the end of the idle instances")
         client.publish("py", {"n": "again", "s": 0})
         assert client.wait_for(4)[3] == "again"

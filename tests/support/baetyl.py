@@ -51,7 +51,9 @@ PRINCIPALS = [
 ]
 
 
-def rule(function: str = "sayhi3", topic: str = "py", reply: str = "py/hi", qos: int = 1, **more: Any) -> dict[str, Any]:
+def rule(
+    function: str = "sayhi3", topic: str = "py", reply: str = "py/hi", qos: int = 1, **more: Any
+) -> dict[str, Any]:
     """A rule of the function-manager."""
     return {
         "clientid": f"rule-{topic.replace('/', '-')}",
@@ -73,6 +75,7 @@ def write_baetyl_app(
     rules: Sequence[Mapping[str, Any]] = (),
     functions: Mapping[str, str] | None = None,
     instance: Mapping[str, Any] | None = None,
+    message_length: str = "4m",
 ) -> Path:
     """Write an app.
 
@@ -81,6 +84,7 @@ def write_baetyl_app(
     :param listen: the port that the hub's own settings name.
     :param functions: name → handler; ``sayhi3`` is ``get.handler`` if none are named.
     :param instance: the limits of every function's instances.
+    :param message_length: the largest message that the function service takes.
     """
     functions = functions or {"sayhi3": "get.handler"}
     home = folder / "var/db/baetyl"
@@ -97,7 +101,8 @@ def write_baetyl_app(
         "functions": [
             {"name": name, "handler": handler, "codedir": "var/db/baetyl/function-sayhi"}
             for name, handler in functions.items()
-        ]
+        ],
+        "server": {"message": {"length": {"max": message_length}}},
     }
     hub_file = {"listen": [f"tcp://0.0.0.0:{listen}"], "principals": list(principals)}
     for name, content in {

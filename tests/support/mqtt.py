@@ -51,7 +51,9 @@ class Mosquitto:
         passwords = folder / "passwords"
         passwords.write_text("".join(f"{name}:{password}\n" for name, (password, _) in users.items()))
         subprocess.run(["mosquitto_passwd", "-U", str(passwords)], check=True, capture_output=True)
-        acl = "".join(f"user {name}\n" + "".join(f"topic {line}\n" for line in rest) for name, (_, rest) in users.items())
+        acl = "".join(
+            f"user {name}\n" + "".join(f"topic {line}\n" for line in rest) for name, (_, rest) in users.items()
+        )
         (folder / "acl").write_text(acl)
         settings = [
             f"listener {self.port} 127.0.0.1",
@@ -128,7 +130,9 @@ class Client:
         self.properties.append(dict(getattr(message.properties, "UserProperty", ())))
         self.received.append((message.topic, message.payload))
 
-    def publish(self, topic: str, payload: Any, qos: int = 1, *, user_properties: Mapping[str, str] | None = None) -> None:
+    def publish(
+        self, topic: str, payload: Any, qos: int = 1, *, user_properties: Mapping[str, str] | None = None
+    ) -> None:
         """Publish; what is neither text nor bytes as JSON. Waits until the broker has it."""
         data = payload if isinstance(payload, bytes | str) else json.dumps(payload)
         properties = None
@@ -158,7 +162,7 @@ class Client:
 def decoded(payload: bytes) -> Any:
     try:
         return json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return payload
 
 

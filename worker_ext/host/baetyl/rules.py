@@ -168,21 +168,35 @@ class RuleRunner:
     # A message's way
 
     def _call(self, delivery: Delivery) -> None:
+        size, limit = len(delivery.call.payload), self._pool.settings.server.message_length
+        if size > limit:
+            delivery.call = delivery.call._replace(payload=b"")  # nobody shall have to take it in an error message
+            too_large = f"the message has {size} bytes, more than the {limit} that the service takes"
+            asyncio.get_running_loop().call_soon(
+                self._ended, delivery, self._told(delivery, InvocationError(too_large))
+            )
+            return
         self._pool.call(delivery.call, f"A message on {delivery.message.topic}.", partial(self._answered, delivery))
 
     def _answered(self, delivery: Delivery, outcome: bytes | InvocationError) -> None:
-        if isinstance(outcome, InvocationError):
-            if self._closing:
-                return  # the hub will deliver it again
-            if delivery.attempt < self._rule.attempts:
-                first, longest = RETRY_PAUSES
-                pause = min(first * 2 ** (delivery.attempt - 1), longest)
-                delivery.attempt += 1
-                asyncio.get_running_loop().call_later(pause, self._call, delivery)
-                return
-            outcome = error_message(outcome, delivery.call, self._pool.name)
+        if not isinstance(outcome, InvocationError):
+            self._ended(delivery, outcome)
+        elif self._closing:
+            pass  # the hub will deliver it again
+        elif delivery.attempt < self._rule.attempts:
+            first, longest = RETRY_PAUSES
+            pause = min(first * 2 ** (delivery.attempt - 1), longest)
+            delivery.attempt += 1
+            asyncio.get_running_loop().call_later(pause, self._call, delivery)
+        else:
+            self._ended(delivery, self._told(delivery, outcome))
+
+    def _told(self, delivery: Delivery, error: InvocationError) -> bytes:
+        return error_message(error, delivery.call, self._pool.name)
+
+    def _ended(self, delivery: Delivery, reply: bytes) -> None:
         self._next(delivery.message.topic)
-        self._reply(delivery, outcome)
+        self._reply(delivery, reply)
 
     def _next(self, topic: str) -> None:
         """Begin with the next message of a topic, now that one has had its answer."""
