@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import ConfigurationError, IndexingError, WorkerExtError
+from . import process
 from .app_settings import AppSettings, HostOptions, read_settings
 from .app_state import AppState
 from .console import Console
@@ -79,7 +78,7 @@ class Host:
         self._console.attach(loop)
         self._announce()
         certificate = self._certificate()
-        _on_signals(loop, self.stop)
+        process.on_signals(loop, self.stop)
         tasks: list[asyncio.Task[None]] = []
         try:
             await self._start_worker()
@@ -362,26 +361,5 @@ def serve(options: HostOptions, standby: Standby | None = None) -> int:
     """
     json_file = None if options.json_output_file is None else open_json_file(options.json_output_file)
     console = Console(verbose=options.verbose, json_lines=options.json_output, json_file=json_file)
-    new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
-    with contextlib.suppress(ImportError):
-        import uvloop
-
-        new_loop = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_run(options, console, standby))
+    process.run(lambda: Host(options, console, standby).run())
     return 0
-
-
-async def _run(options: HostOptions, console: Console, standby: Standby | None) -> None:
-    await Host(options, console, standby).run()
-
-
-def _on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
-        number = getattr(signal, name, None)
-        if number is None or signal.getsignal(number) == signal.SIG_IGN:  # as nohup has it for SIGHUP
-            continue
-        try:
-            loop.add_signal_handler(number, stop)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
