@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 from ..function import Function, is_async_callable
 from .hook import APP_LEVEL, Hook, find, is_ours, problem_of
 from .logger import hook_logger
-from .required import EVERYTHING, FLAG, Abilities, Refusal, refusals
+from .required import EVERYTHING, Abilities, Refusal, refusals
 from .scope import admits
 from .sdk import extensions
-from .switches import is_on
+from .switches import FLAG, is_on
 
 
 def extensions_enabled(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether :data:`~worker_ext.hooks.required.FLAG` is on."""
+    """Whether :data:`~worker_ext.hooks.switches.FLAG` is on."""
     return is_on(FLAG, environ)
 
 

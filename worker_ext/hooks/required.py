@@ -8,9 +8,7 @@ from typing import Any, NamedTuple
 from ..errors import IndexingError
 from ..function import is_async_callable
 from .hook import APP_LEVEL, ARGUMENTS, CLASSIC, find, is_ours, problem_of
-
-FLAG = "PYTHON_ENABLE_WORKER_EXTENSIONS"
-"""The setting that turns extensions on."""
+from .switches import FLAG
 
 
 class Abilities(NamedTuple):
