@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import WorkerExtError
 from ..function import Function
@@ -23,6 +23,13 @@ from .crossing import Crossing, TakeContext
 from .shape import UnknownShape
 
 _logger = logging.getLogger("worker_ext")
+
+
+def end_process(error: WorkerExtError) -> NoReturn:
+    """End this process with a message, because nobody else would be told of the error and nothing must be served."""
+    _logger.critical("%s", error)
+    print(error, file=sys.__stderr__, flush=True)
+    os._exit(1)
 
 
 class Bridge:
@@ -77,9 +84,7 @@ class Bridge:
         try:
             self.check()
         except WorkerExtError as error:
-            _logger.critical("%s", error)
-            print(error, file=sys.__stderr__, flush=True)
-            os._exit(1)
+            end_process(error)
         self._is_serving = not self.enabled
 
     def give_up(self, change: UnknownShape) -> None:
