@@ -48,7 +48,6 @@ class Bridge:
         self._registry = Registry(enabled=enabled, abilities=abilities, elsewhere=elsewhere)
         self._lifecycle = Lifecycle(self._registry)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._functions: list[Function] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_serving = False  # whether functions might be called already, that no hook runs around
         self._gave_up = False
@@ -60,12 +59,12 @@ class Bridge:
         :raises UnknownShape: if the runtime does not load functions on an event loop.
         """
         try:
-            self._loop = loop = asyncio.get_running_loop()
+            loop = asyncio.get_running_loop()
         except RuntimeError:
             raise UnknownShape("it does not load functions on its event loop") from None
-        if not self._functions:
+        if self._loop is None:
             atexit.register(self._shut_down)
-        self._functions.append(function)
+        self._loop = loop
         run_load_hooks(function, self._registry, self._begin)
         self.adapt()
         pipeline = Pipeline(function, self._registry)
@@ -108,7 +107,7 @@ class Bridge:
             self.check_or_end()
         if self._loop is None or self._loop.is_closed() or not self.enabled:
             return
-        if any(self._registry.log_hooks_for(function) for function in (None, *self._functions)):
+        if self._registry.own_hooks("on_log"):
             log_lines.review_by(self._registry)
         if self._registry.own_hooks("on_startup") and self._starting is None:
             self._starting = Future()
