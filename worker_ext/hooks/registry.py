@@ -7,13 +7,13 @@ function-level one registers when it is made and applies to those that it is att
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..function import Function, is_async_callable
 from .hook import APP_LEVEL, Hook, find, is_ours, problem_of
-from .logger import hook_logger
 from .required import EVERYTHING, Abilities, Refusal, refusals
 from .scope import admits
 from .sdk import extensions
@@ -140,7 +140,7 @@ class Registry:
             if call is None:
                 continue  # nobody overrode it: it costs nothing
             extension = owner.__name__ if isinstance(owner, type) else type(owner).__name__
-            logger = hook_logger(extension)
+            logger = logging.getLogger(extension)
             problem = _unawaited(call) if name in self._elsewhere else problem_of(name, call)
             if problem is not None and problem not in self._refused:
                 self._refused.add(problem)
