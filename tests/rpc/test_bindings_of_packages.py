@@ -86,11 +86,11 @@ def test_durable_functions(make_host):
     batch = {
         "self": {"name": "counter", "key": "k"},
         "exists": True,
-        "state": "5",
-        "batch": [{"name": "add", "input": "2", "signal": False, "id": "1"}],
+        "state": json.dumps("5"),
+        "batch": [{"name": "add", "input": json.dumps("2"), "signal": False, "id": "1"}],
     }
     state = json.loads(host.call("counter", {"context": json.dumps(batch)}).return_value.json)
-    assert json.loads(state["entityState"]) == 7
+    assert json.loads(state["entityState"]) == 7, state
 
 
 DEFERRED = """
