@@ -35,7 +35,7 @@ def say(name: str):
 
 @app.entity_trigger(context_name="context")
 def counter(context: df.DurableEntityContext):
-    context.set_state(context.get_state(lambda: 0) + int(context.get_input()))
+    context.set_state(int(context.get_state(lambda: "0")) + int(context.get_input()))
 """
 
 
