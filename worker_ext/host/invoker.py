@@ -129,6 +129,7 @@ class Invoker:
         try:
             event = await event_by_hand(function.trigger, function.starter, self._storage, text)
         except InvocationError as error:
+            self._console.error(f"{function.name} cannot be run by hand: {error}")
             return error
         return await self.run(function, event)
 
