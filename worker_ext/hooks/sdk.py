@@ -18,7 +18,8 @@ from azure.functions.extension import ExtensionMeta
 from ..function import Function
 from .scope import Target, in_file
 
-_FILE = "_worker_ext_file"  # the attribute of a function-level extension that holds the file that it was made in
+# Attributes of a function-level extension: the file that it was made in, and what it has been attached to.
+_FILE, _TARGETS = "_worker_ext_file", "_worker_ext_targets"
 
 
 class FunctionExtension(NamedTuple):
@@ -89,7 +90,9 @@ class Extensions:
         for made in self.functions:
             if made.instance is instance:
                 return made
-        self.functions.append(FunctionExtension(instance, []))
+        # Kept with the instance, whichever table it is added to.
+        targets: list[Target] = vars(instance).setdefault(_TARGETS, [])
+        self.functions.append(FunctionExtension(instance, targets))
         return self.functions[-1]
 
     def remove(self, owner: Any) -> None:
@@ -99,6 +102,7 @@ class Extensions:
             listed: Iterable[list[Any]] = ExtensionMeta.get_application_hooks() or ()
         else:
             self.functions = [made for made in self.functions if made.instance is not owner]
+            vars(owner).pop(_TARGETS, None)
             listed = ExtensionMeta.get_function_hooks(owner._trigger_name) or ()
         for hooks in listed:
             hooks[:] = [hook for hook in hooks if getattr(hook.ext_impl, "__self__", None) is not owner]
