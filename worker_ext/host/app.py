@@ -16,6 +16,7 @@ from .. import __version__
 from ..errors import ConfigurationError, IndexingError, WorkerExtError
 from .app_settings import AppSettings, HostOptions, read_settings
 from .console import Console
+from .debugger import Debugger
 from .invoker import Invoker
 from .json_lines import open_json_file
 from .standby import Standby
@@ -50,6 +51,7 @@ class Host:
         self._console = console
         self._standby = standby
         self._settings = read_settings(options)
+        self._debugger = Debugger.wanted_by(self._settings.arguments, console)
         self._supervisor = Supervisor(self._command, self._policy(self._settings), console, self)
         self._invoker = Invoker(self._supervisor, console)
         self._front: HttpFront | None = None
@@ -68,6 +70,8 @@ class Host:
         _on_signals(loop, self.stop)
         tasks: list[asyncio.Task[None]] = []
         try:
+            if self._debugger is not None:
+                await self._debugger.start()
             await self._start_worker()
             await asyncio.sleep(0)  # now the worker process exists: it starts up while this one imports the rest
             from ..transports.http1 import HttpServer
@@ -88,6 +92,8 @@ class Host:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._supervisor.kill()
             await self._supervisor.close()
+            if self._debugger is not None:
+                await self._debugger.close()
             self._console.flush()
 
     def stop(self) -> None:
@@ -275,7 +281,7 @@ class Host:
 
     def _policy(self, settings: AppSettings) -> Policy:
         return Policy(
-            processes=settings.processes,
+            processes=1 if self._debugger else settings.processes,
             function_timeout=settings.function_timeout,
             waiting_time=max(self._options.timeout, _LONGEST_BACKOFF),
             connect_timeout=self._options.timeout,
@@ -287,7 +293,7 @@ class Host:
         standby, self._standby = self._standby, None
         return WorkerCommand(
             python=settings.python,
-            arguments=settings.arguments,
+            arguments=self._debugger.arguments_for_worker(settings.arguments) if self._debugger else settings.arguments,
             kind="azure",
             script_root=self._options.script_root,
             environ=settings.environ,
