@@ -68,7 +68,6 @@ class Editor:
 
     def worker(self, *, other_than: int = 0) -> int:
         """Wait until the debugger of a worker has told of its process; gives the process id."""
-
         while True:
             told = [one["body"]["systemProcessId"] for one in self.seen if one.get("event") == "process"]
             if told and told[-1] != other_than:
