@@ -29,14 +29,19 @@ DEV = [
 ]
 BENCHMARK = ["functions-framework>=3.8", "matplotlib>=3.8", "starlette>=0.40", "uvicorn[standard]>=0.30"]
 HOST = [
+    # Imported only by apps that have storage bindings.
+    "azure-data-tables>=12.4",
+    "azure-storage-blob[aio]>=12.19",
+    "azure-storage-queue[aio]>=12.9",
     "httptools>=0.6",
     "pathspec>=0.12",
     "platformdirs>=4",
+    "tzlocal>=5",
     "watchfiles>=0.21",
     'uvloop>=0.19; platform_system != "Windows"',
 ]
-# Wide ranges: whatever an app pins is what its worker uses.
-RPC = ["grpcio>=1.49", "protobuf>=3.20.2"]
+# Wide ranges: what an app pins is what its worker uses. The worker itself needs no grpcio, the host for tests does.
+RPC = ["grpcio>=1.49", "h2>=4.1", "protobuf>=3.20.2"]
 BAETYL = [
     "amqtt>=0.12",
     "grpcio>=1.60",

@@ -20,6 +20,7 @@ def extensions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> sdk.Extension
     found = sdk.extensions()
     monkeypatch.setattr(found, "apps", [])
     monkeypatch.setattr(found, "functions", [])
+    monkeypatch.setattr(found, "detached", set())
     for table, empty in {"_app_exts": None, "_func_exts": {}, "_info": {}}.items():
         monkeypatch.setattr(ExtensionMeta, table, empty)
     monkeypatch.setenv("AzureWebJobsScriptRoot", str(tmp_path))

@@ -19,9 +19,10 @@ from .errors import (
     WorkerExtError,
     WorkerLost,
 )
+from .invocation import LogLine
 
 if TYPE_CHECKING:
-    from azure.functions import AppExtensionBase, FuncExtensionBase
+    from .hooks.base import AppExtensionBase, FuncExtensionBase
 
 __version__ = "0.1.0"
 
@@ -33,6 +34,7 @@ __all__ = [
     "FunctionTimeout",
     "IndexingError",
     "InvocationError",
+    "LogLine",
     "ProtocolError",
     "RetryContext",
     "TraceContext",
@@ -43,11 +45,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the SDK when one of its names is asked for: the local host, which is to start fast, never does."""
+    """Import the SDK when a name that needs it is asked for: the local host, which is to start fast, never does."""
     if name in ("AppExtensionBase", "FuncExtensionBase"):
-        import azure.functions
+        from .hooks import base
 
-        return getattr(azure.functions, name)
+        return getattr(base, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

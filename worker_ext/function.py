@@ -36,18 +36,27 @@ class Function:
     :param directory: its folder, as hooks and its ``Context`` see it.
     :param file: the file that defines it.
     :param parameters: the names of the arguments that it takes.
+    :param trigger: the type of what starts it, such as ``httpTrigger``; empty where there are no types.
     """
 
-    __slots__ = ("call", "directory", "file", "is_async", "name", "parameters")
+    __slots__ = ("call", "directory", "file", "is_async", "name", "parameters", "trigger")
 
     def __init__(
-        self, name: str, call: Callable[..., Any], *, directory: str, file: str, parameters: frozenset[str]
+        self,
+        name: str,
+        call: Callable[..., Any],
+        *,
+        directory: str,
+        file: str,
+        parameters: frozenset[str],
+        trigger: str = "",
     ) -> None:
         self.name = name
         self.call = call
         self.directory = directory
         self.file = file
         self.parameters = parameters
+        self.trigger = trigger
         self.is_async = is_async_callable(call)
 
     def __repr__(self) -> str:

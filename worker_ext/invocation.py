@@ -23,6 +23,20 @@ class LogRecord(NamedTuple):
     message: str
 
 
+class LogLine:
+    """A :class:`LogRecord` on its way, as the ``on_log`` hooks of extensions see and change it.
+
+    :param record: the line as it was written.
+    :param context: of the invocation that has written it, if one has.
+    """
+
+    __slots__ = ("context", "level", "message", "name")
+
+    def __init__(self, record: LogRecord, context: Context | None) -> None:
+        self.level, self.name, self.message = record
+        self.context = context
+
+
 MOST_LINES = 100_000
 """How many log lines one invocation keeps until they can be sent; the oldest go first."""
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
-from support.invoking import Step
+from support.invoking import ERRORS, Step
 
 SCOPES = {
     "none": ([], []),
@@ -17,16 +15,6 @@ SCOPES = {
     ),
 }
 """Extensions of which scopes there are → what runs before the function, and what runs after it."""
-
-ERRORS = [
-    ValueError("no"),
-    SystemExit(3),
-    KeyboardInterrupt(),
-    asyncio.CancelledError(),
-    GeneratorExit(),
-    StopIteration("no"),
-    BaseException("no"),
-]
 
 kinds = pytest.mark.parametrize(("kind", "thread"), [("sync", "pool"), ("async", "loop")], ids=["sync", "async"])
 scopes = pytest.mark.parametrize("scope", SCOPES)

@@ -408,9 +408,9 @@ class TestCost:
             def post_invocation_app_level(cls, logger, context, func_args, func_ret):
                 pass
 
-        before, after = Registry(enabled=True).hooks_for(bare)
-        assert before == ()
-        assert [(hook.extension, hook.name) for hook in after] == [("Post", "post_invocation_app_level")]
+        hooks = Registry(enabled=True).hooks_for(bare)
+        assert hooks.before == ()
+        assert [(hook.extension, hook.name) for hook in hooks.after] == [("Post", "post_invocation_app_level")]
 
     def test_a_hook_that_is_switched_off_with_none(self, trace, bare):
         base = trace.app_extension("Base")
@@ -418,8 +418,8 @@ class TestCost:
         class Quiet(base):
             pre_invocation_app_level = None
 
-        before, after = Registry(enabled=True).hooks_for(bare)
-        assert [hook.name for hook in (*before, *after)] == ["post_invocation_app_level"]
+        hooks = Registry(enabled=True).hooks_for(bare)
+        assert [hook.name for hook in (*hooks.before, *hooks.after)] == ["post_invocation_app_level"]
 
 
 def errors(worker):

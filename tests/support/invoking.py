@@ -24,6 +24,17 @@ from worker_ext.worker.worker import Worker
 DEADLINE = 10.0
 """Seconds that anything may take before a test gives up on it."""
 
+ERRORS = [
+    ValueError("no"),
+    SystemExit(3),
+    KeyboardInterrupt(),
+    asyncio.CancelledError(),
+    GeneratorExit(),
+    StopIteration("no"),
+    BaseException("no"),
+]
+"""What functions and hooks may raise."""
+
 
 def thread_kind() -> str:
     """``loop`` on the event loop, ``pool`` on a pool thread, else the thread's name."""
@@ -145,9 +156,10 @@ class LocalWorker:
         file: str = "",
         directory: str = "folder",
         parameters: frozenset[str] = frozenset({"req", "context"}),
+        trigger: str = "httpTrigger",
     ) -> Function:
         """Load a function."""
-        function = Function(name, call, directory=directory, file=file, parameters=parameters)
+        function = Function(name, call, directory=directory, file=file, parameters=parameters, trigger=trigger)
         with sole_handler(self.logs):
             self.worker.load(function)
         return function

@@ -2,13 +2,17 @@
 
     1. application-level pre hooks     a hook that raises is logged; everything else goes on
     2. function-level pre hooks        the same
-    3. the function                    what it raises is the invocation's error; steps 4 and 5 are skipped
+    3. around hooks, application-level ones outside of function-level ones, and in their midst the function
+                                       what comes out of the outermost is the invocation's result, or its error
+    on success:
     4. function-level post hooks       as 1
     5. application-level post hooks    as 1
+    on failure:
+    4. function-level error hooks      as 1
+    5. application-level error hooks   as 1
 
-One generator says this for sync and async functions alike. It yields whatever must be awaited; two short drivers
-do the waiting: :func:`run` on a pool thread, :func:`run_async` on the event loop. A step that needs no waiting
-costs no trip through a driver.
+One generator says this for sync and async functions alike. It yields whatever must be awaited; the two drivers of
+:mod:`worker_ext.hooks.drivers` do the waiting.
 
 How a step ended travels as a value, its :class:`~worker_ext.invocation.Outcome`, never as an exception that passes
 through the generator: it would be changed on its way (``StopIteration``), be mistaken for the generator's own end
@@ -21,16 +25,16 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
-from typing import Any, cast
+from typing import Any
 
 from ..function import Function
 from ..invocation import Invocation, Outcome
-from .registry import Hook, HookSet, Registry
+from .around import surrounded
+from .drivers import Steps, finish_on_loop, finish_on_thread, settled
+from .hook import Hook
+from .registry import HookSet, Registry
 
 _logger = logging.getLogger("worker_ext")
-
-Steps = Generator[Awaitable[Any], Outcome, Outcome]
-"""Yields what must be awaited, is sent how that ended, and returns how the invocation ended."""
 
 
 class Pipeline:
@@ -48,11 +52,18 @@ class Pipeline:
         self._compiled = self._compile()
 
     def steps(self, invocation: Invocation) -> Steps | None:
-        """The invocation's steps, or ``None`` if it has no hooks: then it is just a call of the function."""
+        """The invocation's steps, or ``None`` if it has no hooks: then it is just a call of the function.
+
+        :raises IndexingError: if there is an extension that must not be skipped, and cannot be run.
+        """
         version, hooks = self._compiled
         if version != self._registry.version:
             self._compiled = version, hooks = self._compile()
-        return None if hooks is None else _steps(invocation, hooks)
+        if hooks is None:
+            return None
+        if hooks.refusal is not None:
+            raise hooks.refusal.error()
+        return _steps(invocation, hooks)
 
     def _compile(self) -> tuple[int, HookSet | None]:
         # One pair, replaced as a whole: several pool threads may be here at once. The version is read first, so that
@@ -66,17 +77,30 @@ def _steps(invocation: Invocation, hooks: HookSet) -> Steps:
     function, arguments, context = invocation.function, invocation.arguments, invocation.context
     cancelled = yield from _call_all(hooks.before, context, arguments)
     if cancelled is not None:
-        return cancelled
+        result, error = cancelled
+    elif hooks.around:
+        result, error = yield from surrounded(invocation, hooks.around, _call)
+    else:
+        result, error = _call(function, arguments)
+        if function.is_async and error is None:
+            result, error = yield result
+    if error is not None:
+        yield from _call_all(hooks.failed, context, arguments, error)
+        try:
+            return Outcome(None, error)
+        finally:
+            del error, cancelled  # an error must not be held by a frame that called what is in its traceback
+    return (yield from _call_all(hooks.after, context, arguments, result)) or Outcome(result, None)
+
+
+def _call(function: Function, arguments: dict[str, Any]) -> tuple[Any, BaseException | None]:
+    """Call the function; gives its result and its error. If it is async, the result is still to be awaited."""
     try:
-        result = function.call(**_accepted(function, arguments))
+        if not arguments.keys() <= function.parameters:
+            arguments = _declared(function, arguments)
+        return function.call(**arguments), None
     except BaseException as error:
-        return Outcome(None, error)
-    if function.is_async:
-        result, raised = yield result
-        if raised is not None:
-            return Outcome(None, raised)
-    cancelled = yield from _call_all(hooks.after, context, arguments, result)
-    return cancelled or Outcome(result, None)
+        return None, error
 
 
 def _call_all(hooks: Iterable[Hook], *arguments: Any) -> Generator[Awaitable[Any], Outcome, Outcome | None]:
@@ -96,18 +120,10 @@ def _call_all(hooks: Iterable[Hook], *arguments: Any) -> Generator[Awaitable[Any
     return None
 
 
-async def settled(awaited: Awaitable[Any]) -> Outcome:
-    """Wait for ``awaited`` and tell how it ended, whatever it raised."""
-    try:
-        return Outcome(await awaited, None)
-    except BaseException as error:
-        return Outcome(None, error)
-
-
-def run(invocation: Invocation, pipeline: Pipeline, wait: Callable[[Awaitable[Any]], Outcome]) -> Outcome:
+def run(invocation: Invocation, pipeline: Pipeline, loop: asyncio.AbstractEventLoop) -> Outcome:
     """Run an invocation of a sync function on this thread, with all its hooks, and tell how it ended.
 
-    :param wait: has the event loop wait for what a hook returned (:func:`settled`), and tells how that ended.
+    :param loop: the event loop, running on another thread, where hooks that are async run.
     """
     try:
         steps = pipeline.steps(invocation)
@@ -115,32 +131,27 @@ def run(invocation: Invocation, pipeline: Pipeline, wait: Callable[[Awaitable[An
             return Outcome(invocation.function.call(**invocation.arguments), None)
     except BaseException as error:
         return Outcome(None, error)
-    try:
-        awaited = next(steps)
-        while True:
-            awaited = steps.send(wait(awaited))
-    except StopIteration as end:
-        return cast(Outcome, end.value)  # by no name: an error must not be held by a frame of its own traceback
-    except BaseException as error:  # a filter of the app's that refuses to have a hook's failure logged
-        return Outcome(None, error)
+    return finish_on_thread(steps, loop)
 
 
-async def run_async(invocation: Invocation, pipeline: Pipeline) -> Outcome:
-    """Run an invocation of an async function in this task, with all its hooks, and tell how it ended."""
+def run_async(invocation: Invocation, pipeline: Pipeline) -> Coroutine[Any, Any, Outcome]:
+    """Run an invocation of an async function in the task that awaits this, with all its hooks; tells how it ended."""
     try:
         steps = pipeline.steps(invocation)
-        if steps is None:
-            return Outcome(await invocation.function.call(**invocation.arguments), None)
+    except BaseException as error:
+        return _told(Outcome(None, error))
+    return _call_async(invocation) if steps is None else finish_on_loop(steps)
+
+
+async def _call_async(invocation: Invocation) -> Outcome:
+    try:
+        return Outcome(await invocation.function.call(**invocation.arguments), None)
     except BaseException as error:
         return Outcome(None, error)
-    try:
-        awaited = next(steps)
-        while True:
-            awaited = steps.send(await settled(awaited))
-    except StopIteration as end:
-        return cast(Outcome, end.value)  # by no name: an error must not be held by a frame of its own traceback
-    except BaseException as error:  # a filter of the app's that refuses to have a hook's failure logged
-        return Outcome(None, error)
+
+
+async def _told(outcome: Outcome) -> Outcome:
+    return outcome
 
 
 def run_load_hooks(
@@ -165,10 +176,8 @@ async def _finish(hook: Hook, awaited: Awaitable[Any]) -> None:
         _log_failure(hook, error)
 
 
-def _accepted(function: Function, arguments: dict[str, Any]) -> dict[str, Any]:
+def _declared(function: Function, arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments without those that a hook added and the function does not declare."""
-    if arguments.keys() <= function.parameters:
-        return arguments
     _logger.warning(
         "%s is called without %s: a hook added it to the arguments, but the function does not declare it",
         function.name,

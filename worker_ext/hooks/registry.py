@@ -1,72 +1,64 @@
 """Which hooks run for a function.
 
-An application-level extension registers when its class is created and applies to every function; a function-level
-one registers when it is instantiated with ``__file__`` and applies to the functions of that name or of that file.
+An application-level extension registers when its class is created and applies to every function that it admits; a
+function-level one registers when it is made and applies to those that it is attached to.
 """
 
 from __future__ import annotations
 
 import inspect
-import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from azure.functions import AppExtensionBase, FuncExtensionBase
-
-from ..function import Function
+from ..function import Function, is_async_callable
+from .hook import APP_LEVEL, Hook, find, is_ours, problem_of
 from .logger import hook_logger
-from .sdk import Extensions, extensions
+from .required import EVERYTHING, Abilities, Refusal, refusals
+from .scope import admits
+from .sdk import extensions
 from .switches import FLAG, is_on
-
-_LOAD, _PRE = ("function_name", "function_directory"), ("logger", "context", "func_args")
-_POST = (*_PRE, "func_ret")
-_ARGUMENTS = {
-    "post_function_load_app_level": _LOAD,
-    "pre_invocation_app_level": _PRE,
-    "post_invocation_app_level": _POST,
-    "post_function_load": _LOAD,
-    "pre_invocation": _PRE,
-    "post_invocation": _POST,
-}
 
 
 def extensions_enabled(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether :data:`FLAG` is on."""
+    """Whether :data:`~worker_ext.hooks.switches.FLAG` is on."""
     return is_on(FLAG, environ)
 
 
-class Hook(NamedTuple):
-    """One hook of one extension, ready to be called.
+class HookSet(NamedTuple):
+    """The hooks of one function around its invocations, in the order in which they run.
 
-    :ivar extension: the extension's class name.
-    :ivar name: the hook's name.
-    :ivar call: the bound method.
-    :ivar logger: the logger that the hook is given; named after the extension.
+    :ivar before: run before the function.
+    :ivar after: run after it has succeeded.
+    :ivar around: run around it, the outermost first.
+    :ivar failed: run after it has failed.
+    :ivar refusal: why the function must not be called at all.
     """
 
-    extension: str
-    name: str
-    call: Callable[..., Any]
-    logger: logging.Logger
-
-
-class HookSet(NamedTuple):
-    """The hooks of one function around its invocations, in the order in which they run."""
-
-    before: tuple[Hook, ...]
-    after: tuple[Hook, ...]
+    before: tuple[Hook, ...] = ()
+    after: tuple[Hook, ...] = ()
+    around: tuple[Hook, ...] = ()
+    failed: tuple[Hook, ...] = ()
+    refusal: Refusal | None = None
 
 
 class Registry:
     """The extensions of this process, as the functions see them.
 
     :param enabled: whether there are any to be seen (:func:`extensions_enabled`).
+    :param abilities: what the worker can do for them.
+    :param elsewhere: the names of the hooks that the worker runs by itself, which are not for this registry to give.
     """
 
-    def __init__(self, *, enabled: bool) -> None:
-        self._extensions = extensions() if enabled else Extensions()
+    def __init__(
+        self, *, enabled: bool, abilities: Abilities = EVERYTHING, elsewhere: frozenset[str] = frozenset()
+    ) -> None:
+        self._extensions = extensions()
+        self._enabled = enabled
+        self._abilities = abilities
+        self._elsewhere = elsewhere
         self._refused: set[str] = set()
+        self._failed: list[Refusal] = []
 
     @property
     def version(self) -> int:
@@ -79,66 +71,91 @@ class Registry:
         Order: application-level before function-level on the way in, function-level before application-level on
         the way out; in registration order within each level, on both ways.
         """
+        refused = self.refusals()
+        if refused:
+            return HookSet(refusal=refused[0])
+        app, own = self._apps(function), self._instances(function)
+
+        def of(name: str, *, inwards: bool) -> tuple[Hook, ...]:
+            levels = [(app, f"{name}{APP_LEVEL}"), (own, name)]
+            return tuple(
+                hook for owners, named in levels[:: 1 if inwards else -1] for hook in self._usable(owners, named)
+            )
+
         return HookSet(
-            (*self._app_hooks("pre_invocation_app_level"), *self._function_hooks("pre_invocation", function)),
-            (*self._function_hooks("post_invocation", function), *self._app_hooks("post_invocation_app_level")),
+            before=of("pre_invocation", inwards=True),
+            after=of("post_invocation", inwards=False),
+            around=of("around_invocation", inwards=True),
+            failed=of("on_invocation_error", inwards=False),
         )
 
     def load_hooks_for(self, function: Function) -> tuple[Hook, ...]:
         """The hooks that run when ``function`` has been loaded: function-level ones first."""
         return (
-            *self._function_hooks("post_function_load", function),
-            *self._app_hooks("post_function_load_app_level"),
+            *self._usable(self._instances(function), "post_function_load"),
+            *self._usable(self._apps(function), f"post_function_load{APP_LEVEL}"),
         )
+
+    def own_hooks(self, name: str) -> tuple[Hook, ...]:
+        """The hooks of one name that belong to the process, such as ``on_startup``: application-level ones first."""
+        return tuple(self._usable([*self._apps(), *self._instances()], name))
+
+    def log_hooks_for(self, function: Function | None) -> tuple[Hook, ...]:
+        """The hooks that see the lines of a function's invocations, or those that belong to no invocation."""
+        own = self._instances(function) if function is not None else []
+        return tuple(self._usable([*self._apps(function), *own], "on_log"))
+
+    def refusals(self) -> list[Refusal]:
+        """Why no function may be called: the required extensions that cannot do their work."""
+        owners = [*self._extensions.leaves(), *(made.instance for made in self._extensions.functions)]
+        return [*refusals(owners, enabled=self._enabled, abilities=self._abilities), *self._failed]
+
+    def refuse(self, extension: str, reason: str, hint: str) -> None:
+        """Have no function called any more, because a required extension has turned out not to be able to work."""
+        self._failed.append(Refusal(extension, reason, hint))
+        self._extensions.changed()
+
+    def limit(self, abilities: Abilities) -> None:
+        """Note that the worker has turned out to be able to do no more than this."""
+        self._abilities = abilities
+        self._extensions.changed()
 
     def extensions(self) -> list[str]:
         """The names of the extensions whose hooks can run, application-level ones first, each once."""
-        classes = [*self._extensions.leaves(), *(type(made.instance) for made in self._extensions.functions)]
+        classes = [*self._apps(), *(type(instance) for instance in self._instances())]
         return list(dict.fromkeys(cls.__name__ for cls in classes))
 
-    def _app_hooks(self, name: str) -> Iterator[Hook]:
-        for cls in self._extensions.leaves():
-            yield from self._usable(cls.__name__, name, getattr(cls, name, None), AppExtensionBase)
+    def _apps(self, function: Function | None = None) -> list[Any]:
+        """The application-level extensions, all or those that apply to a function."""
+        return _ordered(self._extensions.leaves(), function) if self._enabled else []
 
-    def _function_hooks(self, name: str, function: Function) -> Iterator[Hook]:
-        lowered = function.name.lower()
-        for instance, function_name, file in self._extensions.functions:
-            if function_name == lowered or (file and file == function.file):
-                yield from self._usable(type(instance).__name__, name, getattr(instance, name, None), FuncExtensionBase)
+    def _instances(self, function: Function | None = None) -> list[Any]:
+        """The function-level extensions, all or those that apply to a function."""
+        made = self._extensions.functions if self._enabled else []
+        return _ordered([one.instance for one in made if function is None or one.applies_to(function)], function)
 
-    def _usable(self, extension: str, name: str, call: Any, base: type) -> Iterator[Hook]:
-        if call is None or _implementation(call) is _implementation(vars(base)[name]):
-            return  # nobody overrode it: it costs nothing
-        logger = hook_logger(extension)
-        problem = _signature_problem(call, _ARGUMENTS[name])
-        if problem is None:
-            yield Hook(extension, name, call, logger)
-        elif problem not in self._refused:
-            self._refused.add(problem)
-            logger.error("%s is not run: %s", name, problem)
-
-
-def _implementation(call: Any) -> Any:
-    """The function beneath a bound, class or static method."""
-    return getattr(call, "__func__", call)
+    def _usable(self, owners: Iterable[Any], name: str) -> Iterator[Hook]:
+        for owner in owners:
+            call = find(owner, name)
+            if call is None:
+                continue  # nobody overrode it: it costs nothing
+            extension = owner.__name__ if isinstance(owner, type) else type(owner).__name__
+            logger = hook_logger(extension)
+            problem = _unawaited(call) if name in self._elsewhere else problem_of(name, call)
+            if problem is not None and problem not in self._refused:
+                self._refused.add(problem)
+                logger.error("%s is not run: %s", name, problem)
+            elif problem is None and name not in self._elsewhere:
+                required = is_ours(owner) and owner.required
+                yield Hook(extension, name, call, logger, is_async_callable(inspect.unwrap(call)), required)
 
 
-def _signature_problem(call: Any, arguments: tuple[str, ...]) -> str | None:
-    """Why ``call`` cannot be called with these positional arguments, or ``None`` if it can."""
-    try:
-        signature = inspect.signature(call)
-    except (TypeError, ValueError):
-        return None  # written in C: no signature to hold it to
-    first = next(iter(signature.parameters), None)
-    if first in ("self", "cls") and inspect.isfunction(call):
-        reason = f"its {first} would be given the {arguments[0]}; is @classmethod missing?"
-    else:
-        try:
-            signature.bind(*arguments)
-            return None
-        except TypeError as error:
-            reason = str(error)
-    code = getattr(inspect.unwrap(_implementation(call)), "__code__", None)
-    where = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
+def _unawaited(call: Any) -> str | None:
     name = getattr(call, "__qualname__", repr(call))
-    return f"it is declared as {name}{signature}{where} but is called with ({', '.join(arguments)}): {reason}"
+    return f"{name} is async def, and the worker that runs it does not await it" if is_async_callable(call) else None
+
+
+def _ordered(owners: list[Any], function: Function | None) -> list[Any]:
+    """Those that apply to the function, by priority."""
+    admitted = [owner for owner in owners if function is None or not is_ours(owner) or admits(owner, function)]
+    return sorted(admitted, key=lambda owner: -owner.priority if is_ours(owner) else 0)

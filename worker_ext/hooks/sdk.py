@@ -15,6 +15,9 @@ from typing import Any, NamedTuple
 from azure.functions import AppExtensionBase, FuncExtensionBase
 from azure.functions.extension import ExtensionMeta
 
+from ..function import Function
+from .scope import Target, in_file
+
 _FILE = "_worker_ext_file"  # the attribute of a function-level extension that holds the file that it was made in
 
 
@@ -22,26 +25,31 @@ class FunctionExtension(NamedTuple):
     """A function-level extension.
 
     :ivar instance: the extension.
-    :ivar function: the lower-case name of the function that the SDK takes it to be for: the first part of the path,
-        seen from the app's folder, of the file that it was made in.
-    :ivar file: that file, absolute; empty if it is not known.
+    :ivar targets: what it has been attached to.
     """
 
     instance: Any
-    function: str
-    file: str
+    targets: list[Target]
+
+    def applies_to(self, function: Function) -> bool:
+        """Whether it has been attached to a function."""
+        return any(target(function) for target in self.targets)
 
 
 class Extensions:
     """The extensions, application-level and function-level, each in the order in which they registered.
 
-    :ivar version: another number after each registration.
+    :ivar detached: the application-level ones that have been taken away again.
+    :ivar version: another number after each registration or detachment.
+    :ivar observers: called after each, on the thread that it happened on.
     """
 
     def __init__(self) -> None:
         self.apps: list[type] = []
         self.functions: list[FunctionExtension] = []
+        self.detached: set[type] = set()
         self.version = 0
+        self.observers: list[Callable[[], None]] = []
         self._versions = itertools.count(1)
         self._filed: dict[str, Any] = {"_func_exts": {}, "_app_exts": None, "_info": {}}
 
@@ -59,15 +67,50 @@ class Extensions:
             filing._set_hooks_for_function(extension._trigger_name, extension)
 
     def add_app(self, cls: type) -> None:
-        """Note an application-level extension."""
+        """Note an application-level extension, unless it is a base that only extensions derive from."""
+        if cls.__name__ == "AppExtensionBase":  # the SDK's own rule
+            return
         self.apps.append(cls)
-        self.version = next(self._versions)  # unlike +=, never the same for two threads
+        self.changed()
 
     def add_function(self, instance: Any) -> None:
-        """Note a function-level extension."""
-        name = str(instance._trigger_name).lower()
-        self.functions.append(FunctionExtension(instance, name, getattr(instance, _FILE, "")))
-        self.version = next(self._versions)
+        """Note a function-level extension, for the functions of the file that it was made in.
+
+        Of a file in a folder, the SDK takes the folder's name for that of a v1 function.
+        """
+        made_in = in_file(str(instance._trigger_name).lower(), getattr(instance, _FILE, ""))
+        self._made(instance).targets.append(made_in)
+        self.changed()
+
+    def attach(self, instance: Any, target: Target) -> None:
+        """Have a function-level extension apply to more functions."""
+        self._made(instance).targets.append(target)
+        self.changed()
+
+    def _made(self, instance: Any) -> FunctionExtension:
+        for made in self.functions:
+            if made.instance is instance:
+                return made
+        self.functions.append(FunctionExtension(instance, []))
+        return self.functions[-1]
+
+    def remove(self, owner: Any) -> None:
+        """Forget an extension: a class if it is application-level, else an instance. The SDK forgets it too."""
+        if isinstance(owner, type):
+            self.detached.add(owner)
+            listed: Iterable[list[Any]] = ExtensionMeta.get_application_hooks() or ()
+        else:
+            self.functions = [made for made in self.functions if made.instance is not owner]
+            listed = ExtensionMeta.get_function_hooks(owner._trigger_name) or ()
+        for hooks in listed:
+            hooks[:] = [hook for hook in hooks if getattr(hook.ext_impl, "__self__", None) is not owner]
+        self.changed()
+
+    def changed(self) -> None:
+        """Have everybody ask again."""
+        self.version = next(self._versions)  # unlike +=, never the same for two threads
+        for observer in self.observers:
+            observer()
 
     def forget_local(self) -> None:
         """Forget those whose class was defined in a function, as tests do it: no module holds them."""
@@ -82,9 +125,13 @@ class Extensions:
         """The application-level extensions that no other one derives from.
 
         The SDK registers a base class and what is derived from it, and the stock worker then runs a hook for both.
-        Here it runs once, through the class that inherited it.
+        Here it runs once, through the class that inherited it. (To detach that does not bring the base back to life.)
         """
-        return [cls for cls in self.apps if not any(other is not cls and issubclass(other, cls) for other in self.apps)]
+        return [
+            cls
+            for cls in self.apps
+            if cls not in self.detached and not any(other is not cls and issubclass(other, cls) for other in self.apps)
+        ]
 
 
 _extensions: Extensions | None = None
@@ -130,7 +177,7 @@ def _observe() -> None:
     @wraps(define)
     def define_and_note(cls: type, *args: Any, **kwargs: Any) -> None:
         define(cls, *args, **kwargs)
-        if issubclass(cls, AppExtensionBase) and cls.__name__ != "AppExtensionBase":  # the SDK's own rule
+        if issubclass(cls, AppExtensionBase):
             extensions().add_app(cls)
 
     @wraps(make)

@@ -18,6 +18,7 @@ from .console import Console
 from .invoker import Invoker
 from .json_lines import open_json_file
 from .standby import Standby
+from .storage import Storage
 from .supervisor import Policy, Supervisor
 from .worker_process import WorkerCommand
 
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
     from .call import Call
     from .functions import HostedApp
     from .http_front import HttpFront
+    from .triggers.runner import TriggerRunner
 
 _LAST_ANSWERS = 1.0
 """Seconds that the last answers have to leave when the host stops."""
 _LONGEST_BACKOFF = 30.0
+_TELL_WAITING = 5.0
+"""Seconds after which the console tells, again and again, that the app is still being loaded."""
 
 
 class Host:
@@ -48,8 +52,10 @@ class Host:
         self._standby = standby
         self._settings = read_settings(options)
         self._supervisor = Supervisor(self._command, self._policy(self._settings), console, self)
-        self._invoker = Invoker(self._supervisor, console)
+        self._storage = Storage()
+        self._invoker = Invoker(self._supervisor, console, self._storage)
         self._front: HttpFront | None = None
+        self._triggers: TriggerRunner | None = None
         self._port: int | None = None  # once it is listened on
         self._is_broken = False  # whether the app as it is in its folder cannot be loaded
         self._stop = asyncio.Event()
@@ -68,14 +74,20 @@ class Host:
             await self._start_worker()
             await asyncio.sleep(0)  # now the worker process exists: it starts up while this one imports the rest
             from ..transports.http1 import HttpServer
+            from .app_state import AppState
+            from .clock import SystemClock
             from .http_front import HttpFront, error_page
+            from .state import state_folder
+            from .triggers.runner import TriggerRunner
 
+            state = AppState(state_folder(self._options.script_root))
+            self._triggers = TriggerRunner(self._invoker, self._console, SystemClock(), state, self._storage)
             self._front = front = HttpFront(self._invoker, self._console, self._settings)
             server = HttpServer(front.handle, error_body=error_page)
             tasks.append(asyncio.create_task(self._watch()))
             self._port = await self._listen(server)
             if front.app is not None:
-                self._list(front.app)
+                self._show(front.app)
             tasks.append(asyncio.create_task(self._expire(front)))
             await self._stop.wait()
             await self._end(server)
@@ -85,6 +97,8 @@ class Host:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._supervisor.kill()
             await self._supervisor.close()
+            await self._invoker.close()
+            await self._storage.close()
             self._console.flush()
 
     def stop(self) -> None:
@@ -103,10 +117,13 @@ class Host:
         server.stop_accepting()
         running = self._supervisor.running
         self._console.info(f"Stopping; {running} invocations are still running." if running else "Stopping.")
+        assert self._triggers is not None
         draining = asyncio.create_task(server.drain(float("inf")))
+        finishing = asyncio.create_task(self._triggers.close())
         await self._supervisor.close()
-        await asyncio.wait([draining], timeout=_LAST_ANSWERS)
+        await asyncio.wait([draining, finishing], timeout=_LAST_ANSWERS)
         server.close()
+        finishing.cancel()
         await draining
 
     # What the supervisor tells (AppListener)
@@ -118,16 +135,20 @@ class Host:
         self._is_broken = False
         settings = self._settings
         hosted = host_app(
-            app, route_prefix=settings.host.http.route_prefix, only=settings.functions, environ=settings.environ
+            app,
+            route_prefix=settings.host.http.route_prefix,
+            only=settings.functions,
+            environ=settings.environ,
+            host=settings.host,
         )
         for problem in hosted.problems:
             self._console.error(problem)
-        for difference in hosted.router.differences():
-            self._console.warning(difference)
+        for warning in (*hosted.router.differences(), *hosted.warnings):
+            self._console.warning(warning)
         assert self._front is not None
         self._front.serve(hosted)
         if self._port is not None:
-            self._list(hosted)
+            self._show(hosted)
 
     def app_broken(self, error: IndexingError, *, still_serving: bool) -> None:
         """Tell why the app cannot be loaded, and what is served instead."""
@@ -140,7 +161,9 @@ class Host:
             return
         self._console.error("No functions are being served. The host waits for an edit, or for an installed package.")
         assert self._front is not None
+        assert self._triggers is not None
         self._front.refuse(str(error))
+        self._triggers.stop()
 
     def call_logged(self, call: Call, records: list[LogRecord]) -> None:
         """Pass on what an invocation has logged."""
@@ -158,6 +181,12 @@ class Host:
             console.detail(f"Skipping {name!r} from local settings as it's already defined in the environment.")
         for warning in settings.warnings:
             console.warning(warning)
+
+    def _show(self, app: HostedApp) -> None:
+        """Tell what is served, and begin with what no request starts: the port is known, the list has been shown."""
+        assert self._triggers is not None
+        self._list(app)
+        self._triggers.serve(app.functions)
 
     def _list(self, app: HostedApp) -> None:
         console = self._console
@@ -178,10 +207,6 @@ class Host:
                 console.heading(f"\t{function.name}: {methods}{url}\n")
             else:
                 console.heading(f"\t{function.name}: {function.trigger['type']}\n")
-        for function in app.functions:
-            if not function.is_http:
-                kind = function.trigger["type"]
-                console.warning(f"{function.name} is loaded, but this host does not start {kind} functions yet.")
         if not console.verbose:
             console.heading("For detailed output, run func with --verbose flag.")
 
@@ -219,8 +244,15 @@ class Host:
         """Answer requests that came before the app was there and have waited as long as it may take to load."""
         limit = self._options.timeout
         reason = f"the function app has not been loaded within {limit:g} s; the host's console may tell why"
+        interval = min(1.0, limit / 4)
+        waited, told = 0.0, 0.0
         while front.app is None:
-            await asyncio.sleep(min(1.0, limit / 4))
+            await asyncio.sleep(interval)
+            waited += interval
+            if not self._is_broken and waited - told >= _TELL_WAITING:
+                told = waited
+                debugger = "; a debugger may have to be attached first" if self._settings.arguments else ""
+                self._console.info(f"Waiting for the worker process to load the app ({waited:.0f} s{debugger}).")
             front.expire(limit, reason)
 
     # Edits

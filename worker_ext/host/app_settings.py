@@ -91,11 +91,7 @@ class AppSettings:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences about the settings that people should read."""
-        warnings = (*self.local.warnings, *self.host.warnings)
-        if self.host.http.max_concurrent_requests is None:
-            return warnings
-        limit = self.host.settings["extensions"]["http"]["maxConcurrentRequests"]
-        return (*warnings, limit.warning(f"{limit.name} has no effect on this host"))
+        return (*self.local.warnings, *self.host.warnings)
 
 
 def read_settings(options: HostOptions) -> AppSettings:

@@ -11,6 +11,7 @@ from ..errors import FunctionTimeout, InvocationError, WorkerBusy
 from ..runtimes.azure.http_payload import decode_response, encode_request
 from ..transports.http1 import Exchange
 from .app_settings import AppSettings
+from .bindings.http_data import http_data
 from .call import Call, CallOutcome, FunctionFailed, Result
 from .console import Console
 from .cors import Cors, Headers
@@ -37,6 +38,9 @@ class HttpFront:
         self._invoker = invoker
         self._console = console
         self._early: deque[tuple[float, Exchange]] = deque()
+        self._running = 0
+        self._waiting: deque[tuple[Exchange, HostedFunction, dict[str, str]]] = deque()
+        self._is_resuming = False
         self.app: HostedApp | None = None
         self.apply(settings)
 
@@ -50,6 +54,7 @@ class HttpFront:
         self._cors = Cors(settings.cors, credentials=settings.cors_credentials)
         self._development = settings.development
         self._outstanding = http.max_outstanding_requests
+        self._concurrent = http.max_concurrent_requests
         self._custom = [(name.lower().encode(), value.encode("latin-1")) for name, value in http.custom_headers.items()]
         self._refusal = ""  # why requests cannot wait for the app
 
@@ -66,8 +71,10 @@ class HttpFront:
             return
         match = app.router.match(exchange.method, exchange.path)
         if match is not None:
-            if self._outstanding is not None and self._invoker.running >= self._outstanding:
+            if self._outstanding is not None and self._running + len(self._waiting) >= self._outstanding:
                 self._respond(exchange, 429, [], b"")
+            elif self._concurrent is not None and self._running >= self._concurrent:
+                self._wait(exchange, match.target, match.values)
             else:
                 self._invoke(exchange, match.target, match.values)
         elif exchange.path == "/":
@@ -106,9 +113,34 @@ class HttpFront:
         host = next((value for name, value in exchange.headers if name == b"host"), b"localhost")
         url = b"http://%s%s" % (host, exchange.target)
         payload = encode_request(exchange.method, url, route, exchange.body, exchange.headers)
-        self._invoker.invoke(function, payload, partial(self._reply, exchange))
+        self._running += 1
+        names = http_data(exchange, route) if function.is_bound else None
+        self._invoker.invoke(function, payload, partial(self._reply, exchange), names=names)
+
+    def _wait(self, exchange: Exchange, function: HostedFunction, route: dict[str, str]) -> None:
+        """Keep a request until fewer are running than ``maxConcurrentRequests``, or its client leaves."""
+        entry = (exchange, function, route)
+        self._waiting.append(entry)
+
+        def forget() -> None:
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+
+        exchange.on_disconnect = forget
+
+    def _resume(self) -> None:
+        """Run what waits, as far as the limit allows; an invocation that fails at once comes back here."""
+        if self._is_resuming:
+            return
+        self._is_resuming = True
+        while self._waiting and (self._concurrent is None or self._running < self._concurrent):
+            self._invoke(*self._waiting.popleft())
+        self._is_resuming = False
 
     def _reply(self, exchange: Exchange, call: Call, outcome: CallOutcome) -> None:
+        self._running -= 1
+        if self._waiting:
+            self._resume()
         if not isinstance(outcome, Result):
             self._fail(exchange, outcome)
             return

@@ -20,7 +20,7 @@ class AppSession(WorkerSession):
 
     _runtime: Runtime
 
-    def _load(self, kind: str, script_root: Path) -> dict[str, object]:
+    async def _load(self, kind: str, script_root: Path) -> dict[str, object]:
         """Load an app, and return what a host must know of it, as JSON can carry it.
 
         :param kind: the kind of app, a key of :data:`worker_ext.runtimes.table.RUNTIMES`.
@@ -38,6 +38,7 @@ class AppSession(WorkerSession):
         app = self._runtime.load(script_root)
         for loaded in app.functions:
             self._worker.load(loaded.function)
+        await self._worker.startup()
         return {
             "functions": [loaded.description for loaded in app.functions],
             "problems": [pack_error(problem) for problem in app.problems],

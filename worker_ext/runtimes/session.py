@@ -51,7 +51,7 @@ class Session(AppSession):
         connection.send(Kind.HELLO, 0, [self._secret.encode(), pack_json(hello)])
         self._capture()
         try:
-            description = self._load(self._kind, self._script_root)
+            description = await self._load(self._kind, self._script_root)
         except WorkerExtError as error:
             self._finish(connection, Kind.BROKEN, [pack_json(pack_error(error))])
         else:
@@ -113,6 +113,7 @@ class Session(AppSession):
     async def _stop(self, connection: FrameConnection) -> None:
         assert self._worker is not None
         await self._worker.drain()
+        await self._worker.shutdown()
         self._finish(connection)
 
     def _finish(self, connection: FrameConnection, kind: Kind | None = None, parts: list[bytes] | None = None) -> None:

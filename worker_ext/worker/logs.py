@@ -34,6 +34,9 @@ LONGEST_LINE = 256 * 1024
 DEBUG_SETTING = "PYTHON_ENABLE_DEBUG_LOGGING"
 """The setting that has lines of level DEBUG collected too."""
 
+Review = Callable[[Invocation | None, LogRecord], LogRecord | None]
+"""What becomes of a line of an invocation, or of none: itself, another in its place, or ``None`` to drop it."""
+
 Ship = Callable[[str, list[LogRecord]], None]
 """Sends lines; the first argument is the id of their invocation, empty for lines that belong to none."""
 
@@ -43,10 +46,12 @@ class LogCollector(LineHandler):
 
     :param loop: the loop on which lines are sent that cannot wait for an answer.
     :param ship: sends lines ahead of the answer, and those that belong to no invocation.
+    :ivar review: sees every line first, on the thread that wrote it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ship: Ship) -> None:
         super().__init__()
+        self.review: Review | None = None
         self._loop = loop
         self._ship = ship
         self._running: dict[str, Invocation] = {}
@@ -118,7 +123,7 @@ class LogCollector(LineHandler):
         self._running.pop(invocation.id, None)
         if invocation.begun:
             for key in list(invocation.begun):
-                invocation.logs.append(_printed(invocation.begun.pop(key, "")))
+                self._add(invocation, _printed(invocation.begun.pop(key, "")))
         invocation.ended = True  # before its lines are taken: whoever writes one later sees to it being sent
         lines = _take(invocation.logs) if invocation.logs else []
         if len(lines) > LINES_AT_ONCE:
@@ -146,9 +151,14 @@ class LogCollector(LineHandler):
         return invocation
 
     def _add(self, owner: Invocation | None, record: LogRecord) -> None:
+        self._took.line = True
+        if self.review is not None:
+            reviewed = self.review(owner, record)
+            if reviewed is None:
+                return
+            record = reviewed
         if len(record.message) > LONGEST_LINE:
             record = record._replace(message=_cut(record.message))
-        self._took.line = True
         if owner is None:
             self._unowned.append(record)
         else:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context as ContextVars
 from contextvars import copy_context
 from typing import Any
 
+from ..errors import IndexingError
 from ..function import Function
-from ..hooks.pipeline import Pipeline, run, run_async, run_load_hooks, settled
+from ..hooks.lifecycle import SHUTDOWN_LIMIT, Lifecycle, Readiness
+from ..hooks.log_review import LogReview
+from ..hooks.pipeline import Pipeline, run, run_async, run_load_hooks
 from ..hooks.registry import Registry
 from ..invocation import Invocation, LogRecord, Outcome, current_invocation
 from .executor import ThreadPool, pool_size
@@ -39,20 +43,25 @@ class Worker:
     ) -> None:
         self._loop = loop
         self._registry = registry
+        self._registry_version = -1
+        self._lifecycle = Lifecycle(registry)
         self._logs = logs
         self._pool = ThreadPool(loop, pool_size(environ))
         self._pipelines: dict[Function, Pipeline] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._running: set[object] = set()  # invocations, and the tasks of async load hooks
+        self._running: set[object] = set()  # invocations, and what runs in the background
         self._idle: asyncio.Event | None = None
 
     def load(self, function: Function) -> None:
         """Take up a function; the extensions' load hooks run now. :meth:`drain` waits for those that are async."""
+        self._adapt()
         self._pipelines[function] = Pipeline(function, self._registry)
-        run_load_hooks(function, self._registry, self._finish_loading)
+        run_load_hooks(function, self._registry, self._in_background)
 
     def invoke(self, invocation: Invocation, done: Done) -> None:
         """Run one invocation and tell ``done`` how it ended, whatever it raised. Call this on the loop's thread."""
+        if self._registry.version != self._registry_version:
+            self._adapt()
         pipeline = self._pipelines[invocation.function]
         self._running.add(invocation)
         self._logs.begin(invocation)
@@ -77,6 +86,24 @@ class Worker:
         if task is not None:
             task.cancel()
 
+    async def startup(self) -> None:
+        """Run the ``on_startup`` hooks. Call this once the functions have been loaded, before the first invocation.
+
+        :raises IndexingError: if an extension that must not be skipped cannot do its work here: nothing may be invoked.
+        """
+        await self._lifecycle.startup()
+
+    async def shutdown(self, limit: float = SHUTDOWN_LIMIT) -> None:
+        """Run the ``on_shutdown`` hooks. Call this at the end of the process, after :meth:`drain`.
+
+        :param limit: seconds after which they are not waited for.
+        """
+        await self._lifecycle.shutdown(limit)
+
+    async def ready(self) -> Readiness:
+        """Whether the extensions can do their work, for health checks."""
+        return await self._lifecycle.ready()
+
     async def drain(self) -> None:
         """Wait until nothing is running."""
         if self._idle is None:
@@ -93,7 +120,7 @@ class Worker:
         self._ended(invocation, await run_async(invocation, pipeline), done)
 
     def _on_thread(self, invocation: Invocation, pipeline: Pipeline, context: ContextVars, done: Done) -> None:
-        self._ended(invocation, context.run(run, invocation, pipeline, self._wait), done)
+        self._ended(invocation, context.run(run, invocation, pipeline, self._loop), done)
 
     def _ended(self, invocation: Invocation, outcome: Outcome, done: Done) -> None:
         self._tasks.pop(invocation.id, None)
@@ -107,17 +134,23 @@ class Worker:
         if self._idle is not None and not self._running:
             self._loop.call_soon_threadsafe(self._idle.set)
 
-    def _finish_loading(self, rest: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(rest)
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something that :meth:`drain` waits for."""
+        task = self._loop.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._no_longer_running)
 
-    def _wait(self, awaited: Awaitable[Any]) -> Outcome:
-        """Wait on a pool thread for what a hook returned, while the loop runs it."""
-        try:
-            return asyncio.run_coroutine_threadsafe(settled(awaited), self._loop).result()
-        except BaseException as error:  # the app has cancelled all tasks of the loop
-            return Outcome(None, error)
+    def _adapt(self) -> None:
+        """Take up what extensions want that have registered, or gone, since this was done last."""
+        self._registry_version = self._registry.version
+        reviewed = any(self._registry.log_hooks_for(function) for function in (None, *self._pipelines))
+        self._logs.review = LogReview(self._registry) if reviewed else None  # without any, it costs nothing
+        if self._lifecycle.running:
+            self._in_background(self._start_late())
+
+    async def _start_late(self) -> None:
+        with contextlib.suppress(IndexingError):  # it is what invocations are answered with from now on
+            await self._lifecycle.startup()
 
 
 class _InvocationTask(asyncio.Task[None]):

@@ -63,7 +63,7 @@ class Instance(AppSession):
         :raises IndexingError: if no function can be run.
         :raises ConfigurationError: if the address cannot be listened on, or a certificate cannot be used.
         """
-        description = self._load("baetyl", Path.cwd())
+        description = await self._load("baetyl", Path.cwd())
         problems: Any = description["problems"]
         for problem in problems:
             _tell(unpack_error(problem))
@@ -75,6 +75,8 @@ class Instance(AppSession):
         _logger.info("listening on %s", self._address)
         await stop.wait()
         await server.stop(_STOP_GRACE)
+        assert self._worker is not None
+        await self._worker.shutdown()
 
     def _ship(self, _invocation_id: str, lines: list[LogRecord]) -> None:
         for level, name, text in lines:

@@ -18,6 +18,7 @@ from ..console import Console
 from ..functions import HostedFunction
 from ..interpreter import find_python
 from ..invoker import Invoker
+from ..storage import Storage
 from ..supervisor import Policy, Supervisor
 from ..worker_process import WorkerCommand
 from .settings import Pool, ServiceSettings
@@ -44,7 +45,7 @@ class FunctionPool:
         self._root = root
         self._environ = instance_environ(environ, settings, root)
         self._supervisor = Supervisor(self._command, self.policy, console, self)
-        self._invoker = Invoker(self._supervisor, console)
+        self._invoker = Invoker(self._supervisor, console, Storage())  # which no binding of a handler will ask for
         self._function = HostedFunction(pool.name, {"type": "mqttTrigger"})
         self.name = pool.name
         self.settings = settings

@@ -84,6 +84,10 @@ class Parameter(typing.NamedTuple):
         :raises TypeError: if the binding cannot give data of that kind.
         """
         metadata = trigger_metadata if self.binding.is_trigger else {}
+        if self.annotation is str and datum.type == "bytes":  # as a blob is given, whatever it holds
+            datum = meta.Datum(datum.value.decode(), "string")
+        elif self.annotation is bytes and isinstance(datum.value, str):
+            datum = meta.Datum(datum.value.encode(), "bytes")
         try:
             return self.converter.decode(datum, trigger_metadata=metadata)
         except NotImplementedError:
@@ -156,7 +160,7 @@ class BoundFunction:
         self.retry: Mapping[str, Any] | None = None
         self.disabled = False
         accepted = frozenset(parameters) | ({"context"} if self.wants_context else frozenset())
-        self.function = Function(name, call, directory=directory, file=file, parameters=accepted)
+        self.function = Function(name, call, directory=directory, file=file, parameters=accepted, trigger=trigger.type)
 
     def invocation(self, arguments: dict[str, Any], context: Context) -> Invocation:
         """One invocation of it.

@@ -1,7 +1,8 @@
 """HTTP triggers, the host's half: how a request is laid out in an invocation, and an answer in its result.
 
 Payload of an invocation: method, URL, route values as JSON (empty if there are none), body, then name and value of
-each header in turn. Parts of an answer: body, then name and value of each header. Header names are lower-case.
+each header in turn, and then the function's other inputs, every one of them (:mod:`.trigger_payload`).
+Parts of an answer: body, then name and value of each header. Header names are lower-case.
 The host imports this module and must start fast: nothing here imports the SDK.
 """
 

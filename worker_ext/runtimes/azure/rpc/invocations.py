@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,10 +24,10 @@ class Invocations:
 
     :param app: has the functions.
     :param worker: runs them.
-    :param send: sends a message; any thread calls it.
+    :param send: sends messages; any thread calls it.
     """
 
-    def __init__(self, app: FunctionsApp, worker: Worker, send: Callable[[bytes], None]) -> None:
+    def __init__(self, app: FunctionsApp, worker: Worker, send: Callable[[Iterable[bytes]], None]) -> None:
         self._app = app
         self._worker = worker
         self._send = send
@@ -69,15 +69,20 @@ class Invocations:
         self, request_id: str, bound: BoundFunction, invocation: Invocation, outcome: Outcome, lines: list[LogRecord]
     ) -> None:
         """Tell how an invocation ended; on the thread that ran it."""
-        for line in lines:  # before the answer: afterwards the host has forgotten the invocation
-            self._send(encode_log(request_id, invocation.id, line))
         if outcome.error is None:
-            self._answer(request_id, invocation.id, partial(self._encode, bound, invocation, outcome.value))
+            fill = partial(self._encode, bound, invocation, outcome.value)
         else:
-            cancelled = invocation.context.cancelled.is_set()
-            self._answer(request_id, invocation.id, partial(_fail, error=outcome.error, cancelled=cancelled))
+            fill = partial(_fail, error=outcome.error, cancelled=invocation.context.cancelled.is_set())
+        # The lines go before the answer: afterwards the host has forgotten the invocation.
+        self._answer(request_id, invocation.id, fill, [encode_log(request_id, invocation.id, line) for line in lines])
 
-    def _answer(self, request_id: str, invocation_id: str, fill: Callable[[pb.InvocationResponse], None]) -> None:
+    def _answer(
+        self,
+        request_id: str,
+        invocation_id: str,
+        fill: Callable[[pb.InvocationResponse], None],
+        logs: Sequence[bytes] = (),
+    ) -> None:
         message = pb.StreamingMessage(request_id=request_id)
         response = message.invocation_response
         try:
@@ -89,7 +94,7 @@ class Invocations:
             response.invocation_id = invocation_id
             _fail(response, error)
             encoded = message.SerializeToString()
-        self._send(encoded)
+        self._send((*logs, encoded))
 
     def _encode(
         self, bound: BoundFunction, invocation: Invocation, value: Any, response: pb.InvocationResponse

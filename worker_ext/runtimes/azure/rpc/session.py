@@ -10,7 +10,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError, Message
 from .... import __version__
 from ....errors import WorkerExtError
 from ....invocation import LogRecord
+from ....transports.grpc_stream import GrpcStream, open_stream
 from ....worker.logs import set_level
 from ...app_path import make_importable
 from ...serve import GRACE, end_without_host
@@ -29,13 +30,14 @@ from . import shared_memory
 from .logs import encode_log
 from .options import SCRIPT_ROOT_SETTING, Options
 from .status import failure, success
-from .stream import HostStream
 
 if TYPE_CHECKING:
     from .app import FunctionsApp
     from .invocations import Invocations
 
 _logger = logging.getLogger("worker_ext")
+
+_METHOD = "/AzureFunctionsRpcMessages.FunctionRpc/EventStream"
 
 PLACEHOLDER_SETTING = "WEBSITE_PLACEHOLDER_MODE"
 """The setting that is 1 while the host keeps a worker ready for an app that it does not know yet."""
@@ -69,12 +71,11 @@ class RpcSession(WorkerSession):
     def __init__(self, options: Options, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._options = options
-        self._stream = HostStream(options.address, loop, self._on_bytes, self._on_lost, end_without_host)
+        self._stream: GrpcStream | None = None
         self._app: FunctionsApp | None = None
         self._invocations: Invocations | None = None
         self._script_root = os.environ.get(SCRIPT_ROOT_SETTING) or str(Path.cwd())
-        self._heard = False  # whether anything has come from the host
-        self._lost = ""  # why the host is gone
+        self._dropped = 0  # log lines
         self._stopping: asyncio.Task[None] | None = None  # kept, as the loop itself would forget it
         self._handlers: Mapping[str, tuple[Handler, str]] = {
             "invocation_cancel": (self._on_cancel, ""),
@@ -96,29 +97,37 @@ class RpcSession(WorkerSession):
 
         :raises OSError: if the host cannot be reached.
         """
-        self._stream.open()
+        stream = await open_stream(self._options.address, _METHOD, self._on_bytes, self._on_lost)
+        self._stream = stream
+        stream.watch(end_without_host)
         start = pb.StreamingMessage(request_id=self._options.request_id)
         start.start_stream.worker_id = self._options.worker_id
-        self._stream.send(start.SerializeToString())
+        stream.send((start.SerializeToString(),))
         self._capture()
         await self._ended.wait()
         if self._invocations is not None:
             self._invocations.close()
-        if self._lost and not self._heard:
-            raise ConnectionError(self._lost)
 
     def _ship(self, invocation_id: str, lines: list[LogRecord]) -> None:
-        for line in lines:
-            self._send(encode_log(self._options.request_id, invocation_id, line))
+        if self._stream is None:
+            return
+        if self._stream.is_full:  # lines can be done without
+            self._dropped += len(lines)
+            return
+        if self._dropped:
+            text = f"{self._dropped} log lines were left out, because the host did not read"
+            lines = [LogRecord(logging.WARNING, "worker_ext", text), *lines]
+            self._dropped = 0
+        self._send([encode_log(self._options.request_id, invocation_id, line) for line in lines])
 
-    def _send(self, message: bytes) -> None:
-        """Send a message to the host; any thread may call this."""
+    def _send(self, messages: Iterable[bytes]) -> None:
+        """Send messages to the host; any thread may call this."""
         if self._abandoned:
             os._exit(1)
-        self._stream.send(message)
+        if self._stream is not None:
+            self._stream.send(messages)
 
     def _on_bytes(self, data: bytes) -> None:
-        self._heard = True
         try:
             message = pb.StreamingMessage.FromString(data)
         except DecodeError as error:
@@ -147,11 +156,12 @@ class RpcSession(WorkerSession):
     def _respond(self, request_id: str, kind: str, response: Message) -> None:
         message = pb.StreamingMessage(request_id=request_id or self._options.request_id)
         getattr(message, kind).CopyFrom(response)
-        self._send(message.SerializeToString())
+        self._send((message.SerializeToString(),))
 
     def _on_lost(self, reason: str) -> None:
-        if not self.finished and reason:
-            self._lost = f"the Functions host at {self._options.address} is gone: {reason}"
+        if not self.finished and reason and sys.__stderr__ is not None:  # nobody reads our log any more
+            print(f"the Functions host at {self._options.address} is gone: {reason}", file=sys.__stderr__)
+        self._stream = None
         self._ended.set()
 
     # What the host asks for
@@ -266,7 +276,8 @@ class RpcSession(WorkerSession):
                 await asyncio.wait_for(self._worker.drain(), grace)
         self._say_all()
         self.finished = True
-        self._stream.close()
+        if self._stream is not None:
+            self._stream.close()
         await asyncio.sleep(GRACE)  # a host that does not end the stream either
         self._ended.set()
 

@@ -1,0 +1,111 @@
+"""What ``around`` hooks do with the function: layers, the first one outermost, the function inside.
+
+A generator layer is run as far as its ``yield``, and goes on when what is inside has ended; if it yields once more, all
+of that runs once more. A coroutine layer is awaited, and runs what is inside by awaiting the ``call_next`` that it is
+given. As in the rest of the pipeline, the ends of layers and function travel as values: an error is raised only where
+a hook is to see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
+from typing import Any
+
+from ..function import Function
+from ..invocation import Invocation, Outcome
+from .drivers import Enclosing, Steps
+from .hook import Hook
+
+Ended = tuple[Any, BaseException | None]
+"""How a layer or the function ended: its result and its error; an :class:`Outcome` is one that took longer to make."""
+
+Call = Callable[[Function, dict[str, Any]], Ended]
+"""Calls the function with arguments. If it is async and could be called at all, the result is still to be awaited."""
+
+_Layer = Generator[None, Any, Any]
+
+
+def surrounded(invocation: Invocation, layers: Sequence[Hook], call: Call) -> Steps:
+    """The steps of calling the function with layers around it."""
+    waiting: list[_Layer] = []  # the generators of the layers that wait for what is inside them
+    depth = len(layers)
+    while True:
+        # Inwards:
+        inwards = len(waiting)
+        ended: Ended | None
+        if inwards == depth:
+            ended = call(invocation.function, invocation.arguments)
+            if invocation.function.is_async and ended[1] is None:
+                ended = yield ended[0]
+        elif layers[inwards].is_async:
+            ended = yield _enclosing(invocation, layers[inwards], layers[inwards + 1 :], call)
+        else:
+            ended = _begin(invocation, layers[inwards], waiting)
+            if ended is None:
+                continue
+        # Outwards, as far as the layer that has what is inside it run again:
+        while waiting:
+            ended = _go_on(layers[len(waiting) - 1], waiting[-1], ended)
+            if ended is None:
+                break
+            waiting.pop()
+        else:
+            try:
+                return Outcome(*ended)
+            finally:
+                del ended  # as in the pipeline: no frame on the way to an error holds it
+
+
+def _begin(invocation: Invocation, layer: Hook, waiting: list[_Layer]) -> Ended | None:
+    """Run a generator to its ``yield``; returns how it ended if there was none."""
+    try:
+        generator = layer.call(layer.logger, invocation.context, invocation.arguments)
+        if not isinstance(generator, Generator):
+            raise TypeError(f"{_named(layer)} returned {generator!r} where a generator was expected")
+        said = next(generator)
+    except StopIteration as end:
+        return end.value, None
+    except BaseException as error:
+        return None, error
+    if said is not None:
+        return _refuse(layer, generator, said)
+    waiting.append(generator)
+    return None
+
+
+def _go_on(layer: Hook, generator: _Layer, inside: Ended) -> Ended | None:
+    """Tell a generator how what is inside it has ended; returns how it ended itself, or ``None`` for another try."""
+    value, error = inside
+    try:
+        said = generator.send(value) if error is None else generator.throw(error)
+    except StopIteration as end:
+        return end.value, None
+    except BaseException as raised:
+        if isinstance(error, StopIteration) and isinstance(raised, RuntimeError) and raised.__cause__ is error:
+            raised = error  # it let the error pass, which the language has no other way to say
+        return None, raised
+    finally:
+        del inside, error  # this frame is in the traceback
+    return None if said is None else _refuse(layer, generator, said)
+
+
+def _refuse(layer: Hook, generator: _Layer, said: object) -> Ended:
+    """What becomes of an invocation with a layer that yields something: it takes ``yield`` for something else."""
+    refusal = TypeError(f"{_named(layer)} yielded {said!r}; a bare `yield` runs the function")
+    try:
+        generator.close()
+    except BaseException as error:
+        layer.logger.error("%s failed: %r", layer.name, error, exc_info=error)
+    return None, refusal
+
+
+def _enclosing(invocation: Invocation, layer: Hook, inside: Sequence[Hook], call: Call) -> Enclosing:
+    return Enclosing(
+        partial(layer.call, layer.logger, invocation.context, invocation.arguments),
+        partial(surrounded, invocation, inside, call),
+    )
+
+
+def _named(layer: Hook) -> str:
+    return f"{layer.extension}.{layer.name}"

@@ -1,0 +1,144 @@
+"""What drives the steps of an invocation: on the event loop, or on a pool thread with the loop's help.
+
+Steps are a generator that yields whatever must be awaited and is sent how that ended. What needs no waiting costs no
+trip through a driver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Generator
+from queue import SimpleQueue
+from typing import Any, cast
+
+from ..invocation import Outcome
+
+Steps = Generator[Awaitable[Any], Outcome, Outcome]
+"""Yields what must be awaited, is sent how that ended, and returns how all of it ended."""
+
+CallNext = Callable[[], Awaitable[Any]]
+"""Runs the steps inside a coroutine; returns and raises as they do."""
+
+_MISSING = object()
+
+
+async def settled(awaited: Awaitable[Any]) -> Outcome:
+    """Wait for ``awaited`` and tell how it ended, whatever it raised."""
+    try:
+        return Outcome(await awaited, None)
+    except BaseException as error:
+        return Outcome(None, error)
+
+
+async def finish_on_loop(steps: Steps) -> Outcome:
+    """Run all steps in this task."""
+    try:
+        awaited = next(steps)
+        while True:
+            awaited = steps.send(await settled(awaited))
+    except StopIteration as end:
+        return cast(Outcome, end.value)  # by no name: an error must not be held by a frame of its own traceback
+    except BaseException as error:  # a filter of the app's that refuses to have a hook's failure logged
+        return Outcome(None, error)
+
+
+def finish_on_thread(steps: Steps, loop: asyncio.AbstractEventLoop) -> Outcome:
+    """Run all steps on this thread, and on ``loop`` what must be awaited."""
+    try:
+        awaited = next(steps)
+        while True:
+            awaited = steps.send(_wait(awaited, loop))
+    except StopIteration as end:
+        return cast(Outcome, end.value)
+    except BaseException as error:
+        return Outcome(None, error)
+
+
+class Enclosing:
+    """A coroutine with steps inside it, which run whenever it awaits what it has been given for that.
+
+    :param coroutine: makes the coroutine.
+    :param inside: begins the steps.
+    :ivar finish: runs the steps inside; in the same task, unless a driver has them run elsewhere.
+    """
+
+    __slots__ = ("_coroutine", "_ended", "_inside", "finish")
+
+    def __init__(self, coroutine: Callable[[CallNext], Awaitable[Any]], inside: Callable[[], Steps]) -> None:
+        self._coroutine = coroutine
+        self._inside = inside
+        self._ended = False
+        self.finish: Callable[[Steps], Awaitable[Outcome]] = finish_on_loop
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        try:
+            return (yield from self._coroutine(self._call_next).__await__())
+        finally:
+            self._ended = True
+
+    async def _call_next(self) -> Any:
+        if self._ended:
+            raise RuntimeError("call_next was called when the hook that it was given to had ended")
+        outcome = await self.finish(self._inside())
+        if outcome.error is None:
+            return outcome.value
+        try:
+            raise outcome.error
+        finally:
+            del outcome  # this frame is in the error's traceback
+
+
+def _wait(awaited: Awaitable[Any], loop: asyncio.AbstractEventLoop) -> Outcome:
+    """Wait on this thread while the loop runs ``awaited``, and run here what that encloses.
+
+    Context variables are carried over in both directions: a :class:`contextvars.Context` cannot be entered by a task
+    and a thread at a time.
+    """
+    work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+    if isinstance(awaited, Enclosing):
+        awaited.finish = lambda steps: _finish_there(steps, work, loop)
+    try:
+        ended = asyncio.run_coroutine_threadsafe(_settled_with_variables(awaited), loop)
+        ended.add_done_callback(lambda _: work.put(None))
+        while (task := work.get()) is not None:
+            task()
+        outcome, variables = ended.result()
+    except BaseException as error:  # the app has cancelled all tasks of the loop, or closed it
+        return Outcome(None, error)
+    _adopt(variables)
+    return outcome
+
+
+async def _finish_there(
+    steps: Steps, work: SimpleQueue[Callable[[], None] | None], loop: asyncio.AbstractEventLoop
+) -> Outcome:
+    """Have the steps run on the thread that takes its work from ``work``."""
+    done: asyncio.Future[tuple[Outcome, contextvars.Context]] = loop.create_future()
+    before = contextvars.copy_context()
+
+    def finish() -> None:
+        _adopt(before)
+        outcome = finish_on_thread(steps, loop)
+        loop.call_soon_threadsafe(_tell, done, (outcome, contextvars.copy_context()))
+
+    work.put(finish)
+    outcome, after = await done
+    _adopt(after)
+    return outcome
+
+
+def _tell(future: asyncio.Future[Any], result: Any) -> None:
+    if not future.cancelled():
+        future.set_result(result)
+
+
+async def _settled_with_variables(awaited: Awaitable[Any]) -> tuple[Outcome, contextvars.Context]:
+    return await settled(awaited), contextvars.copy_context()
+
+
+def _adopt(variables: contextvars.Context) -> None:
+    """Give the context variables of the code that runs here the values that they have there."""
+    for variable, value in variables.items():
+        if variable.get(_MISSING) is not value:
+            variable.set(value)

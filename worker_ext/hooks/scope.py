@@ -1,0 +1,80 @@
+"""To which functions an extension applies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+
+from ..function import Function
+
+Target = Callable[[Function], bool]
+"""Says whether a function is one of those that an extension has been attached to."""
+
+Patterns = str | Iterable[str]
+"""One pattern or several, with the wildcards of :mod:`fnmatch`; upper and lower case are the same."""
+
+
+def target_of(attached_to: Any) -> Target:
+    """What ``attach`` has been given, as the functions that it stands for.
+
+    :param attached_to: a name of functions, with wildcards; a function, above or below the SDK's decorators; or a
+        blueprint or function app, with what it has then and gets later.
+    :raises TypeError: for anything else.
+    """
+    if isinstance(attached_to, str):
+        return lambda function: _matches(function.name, attached_to)
+    if _builders(attached_to) is not None:
+        return lambda function: any(_is_made_of(function, _user_function(one)) for one in _builders(attached_to) or ())
+    user_function = _user_function(attached_to)
+    if callable(user_function):
+        return lambda function: _is_made_of(function, user_function)
+    raise TypeError(f"attach() takes a function, its name, or a blueprint, not {attached_to!r}")
+
+
+def in_file(name: str, file: str) -> Target:
+    """The functions that an extension that was made in a file is for.
+
+    :param name: the lower-case name of the v1 function whose file it would be.
+    :param file: the file; empty if it is not known.
+    """
+    return lambda function: function.name.lower() == name or (file != "" and file == function.file)
+
+
+def admits(owner: Any, function: Function) -> bool:
+    """Whether an extension's own ``include``, ``exclude`` and ``triggers`` let it apply to a function."""
+    trigger = function.trigger.lower()
+    return (
+        _matches(function.name, owner.include)
+        and not _matches(function.name, owner.exclude)
+        and (_matches(trigger, owner.triggers) or _matches(trigger.removesuffix("trigger"), owner.triggers))
+    )
+
+
+def _matches(name: str, patterns: Patterns) -> bool:
+    listed = [patterns] if isinstance(patterns, str) else patterns
+    return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in listed)
+
+
+# What the SDK's decorators make has no public way to what it was made of.
+
+
+def _builders(container: Any) -> list[Any] | None:
+    return getattr(container, "_function_builders", None)
+
+
+def _user_function(decorated: Any) -> Any:
+    built: Any = getattr(decorated, "_function", None)
+    return built.get_user_function() if hasattr(built, "get_user_function") else decorated
+
+
+def _is_made_of(function: Function, user_function: Any) -> bool:
+    return any(beneath == user_function for beneath in _unwrapped(function.call))
+
+
+def _unwrapped(call: Any) -> Iterator[Any]:
+    seen: set[int] = set()
+    while call is not None and id(call) not in seen:
+        seen.add(id(call))
+        yield call
+        call = getattr(call, "__wrapped__", None)
