@@ -20,7 +20,7 @@ from ..hooks.registry import Registry
 from ..hooks.required import Abilities
 from . import log_lines
 from .crossing import Crossing, TakeContext
-from .shape import UnknownShape
+from .shape import Inactive, UnknownShape
 
 _logger = logging.getLogger("worker_ext")
 
@@ -84,22 +84,21 @@ class Bridge:
             self.check()
         except WorkerExtError as error:
             end_process(error)
-        self._is_serving = not self.enabled
 
-    def give_up(self, change: UnknownShape) -> None:
-        """Say, once, that hooks do not run; from now on nothing is served that requires one.
+    def leave_alone(self) -> None:
+        """Note that functions are called without hooks from now on. An extension that is required must not come later."""
+        self._is_serving = True
 
-        :param change: what the runtime does not have, or does not do.
-        """
+    def give_up(self, reason: Inactive) -> None:
+        """Say, once, that hooks do not run; from now on nothing is served that requires one."""
         if self._gave_up:
             return
         self._gave_up = True
-        hint = "A newer version of worker-ext may know it:  pip install --upgrade worker-ext"
-        because = f"this worker's runtime is not as worker-ext knows it ({change})"
         if self.enabled:
-            _logger.warning("hooks of extensions are inactive: %s\n  %s", because, hint)
+            _logger.warning("hooks of extensions are inactive: %s", reason)
+        because, hint = reason.message, reason.hint or ""
         self._registry.limit(Abilities(frozenset(), awaits=False, because=because, hint=hint))
-        self._is_serving = True
+        self.leave_alone()
 
     def adapt(self) -> None:
         """Do what the extensions that there are now want. They have changed, or the functions have."""
