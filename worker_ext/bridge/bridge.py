@@ -49,7 +49,7 @@ class Bridge:
         self._lifecycle = Lifecycle(self._registry)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_serving = False  # whether functions might be called already, that no hook runs around
+        self._leaves_alone = False
         self._gave_up = False
 
     def take(self, function: Function, take_context: TakeContext) -> Callable[..., Any]:
@@ -86,8 +86,8 @@ class Bridge:
             end_process(error)
 
     def leave_alone(self) -> None:
-        """Note that functions are called without hooks from now on. An extension that is required must not come later."""
-        self._is_serving = True
+        """Note that functions are called without hooks. From now on no extension may come that is required."""
+        self._leaves_alone = True
 
     def give_up(self, reason: Inactive) -> None:
         """Say, once, that hooks do not run; from now on nothing is served that requires one."""
@@ -102,7 +102,7 @@ class Bridge:
 
     def adapt(self) -> None:
         """Do what the extensions that there are now want. They have changed, or the functions have."""
-        if self._is_serving:
+        if self._leaves_alone:
             self.check_or_end()
         if self._loop is None or self._loop.is_closed() or not self.enabled:
             return
