@@ -86,6 +86,8 @@ class Parameter(typing.NamedTuple):
         :raises TypeError: if the binding cannot give data of that kind.
         """
         metadata = trigger_metadata if self.binding.is_trigger else {}
+        if datum is not None:
+            datum = self._plain(datum)
         try:
             return self.converter.decode(datum, trigger_metadata=metadata)
         except NotImplementedError:
@@ -97,6 +99,14 @@ class Parameter(typing.NamedTuple):
             if datum is not None:
                 raise
             raise TypeError(f"the binding {self.binding.name} ({self.binding.type}) came without data") from None
+
+    def _plain(self, datum: meta.Datum) -> meta.Datum:
+        """Text for whoever annotates text, bytes for bytes: a blob is given as bytes, whatever it holds."""
+        if self.annotation is str and isinstance(datum.value, bytes):
+            return meta.Datum(datum.value.decode(), "string")
+        if self.annotation is bytes and isinstance(datum.value, str):
+            return meta.Datum(datum.value.encode(), "bytes")
+        return datum
 
     def encode(self, value: Any) -> meta.Datum:
         """What the binding gets for ``value``.
