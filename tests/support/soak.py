@@ -197,18 +197,21 @@ def _send(azurite: Azurite, name: str, count: int, *, start: int = 0) -> None:
 
 @contextlib.contextmanager
 def _killing(host: RunningHost, every: float) -> Iterator[list[int]]:
-    """Kill all workers again and again while the block runs; gives the ids of those that were.
+    """Kill all workers so many seconds after one has loaded the app, again and again while the block runs.
 
-    One that has not loaded the app yet is spared: on a slow machine there would be no other.
+    Gives the ids of those that were killed.
     """
     killed: list[int] = []
     stop = threading.Event()
 
     def kill() -> None:
-        loaded = 0
-        while not stop.wait(every):
-            before, loaded = loaded, host.console.count("Worker process started and initialized.")
-            for pid in host.worker_pids() if loaded > before else ():
+        seen = 0
+        while not stop.wait(0.02):
+            lines = host.lines[seen:]
+            seen += len(lines)
+            if not any("Worker process started and initialized." in line for line in lines) or stop.wait(every):
+                continue
+            for pid in host.worker_pids():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                     killed.append(pid)
