@@ -12,6 +12,9 @@ VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "worker_ext" / "__init__.py
 assert VERSION is not None
 
 DEV = [
+    "azure-functions-durable>=1.2",
+    "azurefunctions-extensions-bindings-blob>=1.0",
+    "azurefunctions-extensions-http-fastapi>=1.0",
     "azure-functions-durable>=1.2.10",  # its functions must load
     "axe-playwright-python>=0.1.4",
     "build>=1.0",
@@ -44,8 +47,17 @@ HOST = [
     'uvloop>=0.19; platform_system != "Windows"',
 ]
 HTTPS = ["cryptography>=42"]
-# Wide ranges: whatever an app pins is what its worker uses.
-RPC = ["grpcio>=1.49", "protobuf>=3.20.2"]
+# Wide ranges: what an app pins is what its worker uses. The worker itself needs no grpcio, the host for tests does.
+RPC = ["grpcio>=1.49", "h2>=4.1", "protobuf>=3.20.2"]
+BAETYL = [
+    "amqtt>=0.12",
+    "grpcio>=1.60",
+    "paho-mqtt>=2.1",
+    "protobuf>=4.25",
+    "pyyaml>=6",
+    "watchfiles>=0.21",
+    'uvloop>=0.19; platform_system != "Windows"',
+]
 
 setup(
     name="worker-ext",
@@ -57,7 +69,7 @@ setup(
     python_requires=">=3.11",
     # No upper bound: extensions pin azure-functions themselves, and Python 3.13 needs another major version of it.
     install_requires=["azure-functions>=1.7.0"],
-    extras_require={"host": HOST, "https": HTTPS, "rpc": RPC, "dev": DEV, "benchmark": BENCHMARK},
+    extras_require={"host": HOST, "https": HTTPS, "rpc": RPC, "baetyl": BAETYL, "dev": DEV, "benchmark": BENCHMARK},
     packages=find_packages(include=["worker_ext", "worker_ext.*"]),
     package_data={
         "worker_ext": ["py.typed", "worker.config.json", "**/*.proto"],

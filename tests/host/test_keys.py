@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 from support.hosting import RunningHost, running_host, write_app
 
 from worker_ext.errors import ConfigurationError
+from worker_ext.host.app_state import AppState
 from worker_ext.host.keys import DEFAULT, FUNCTION_KEYS, MASTER, SHORTEST, SYSTEM_KEYS, KeyStore, Level, required_level
-from worker_ext.host.state import FOLDER, State
+from worker_ext.host.state import state_folder
 
 LONG = "a-key-that-somebody-has-chosen"
 
 
 @pytest.fixture
 def keys(tmp_path: Path) -> KeyStore:
-    return KeyStore(State(tmp_path))
+    return KeyStore(AppState(tmp_path))
 
 
 class TestStore:
@@ -32,19 +33,17 @@ class TestStore:
         assert list(made) == [MASTER, DEFAULT]
         assert all(len(value) > 50 for value in made.values())
         assert keys.ensure() == {}
-        assert KeyStore(State(tmp_path)).ensure() == {}
+        assert KeyStore(AppState(tmp_path)).ensure() == {}
 
     def test_keeps_no_value(self, keys: KeyStore, tmp_path: Path) -> None:
         values = [*keys.ensure().values(), keys.set("Hello", "mine", LONG)[0]]
-        kept = "".join(file.read_text() for file in (tmp_path / FOLDER).rglob("*") if file.is_file())
+        kept = "".join(file.read_text() for file in tmp_path.rglob("*") if file.is_file())
         assert not any(value in kept for value in values)
         assert not any(value in repr(keys.list()) for value in values)
 
     def test_nobody_else_may_read_the_file(self, keys: KeyStore, tmp_path: Path) -> None:
         keys.ensure()
-        folder = tmp_path / FOLDER
-        assert (folder.stat().st_mode & 0o777, (folder / "keys.json").stat().st_mode & 0o777) == (0o700, 0o600)
-        assert (folder / ".gitignore").read_text().splitlines()[-1] == "*"
+        assert (tmp_path / "keys.json").stat().st_mode & 0o777 == 0o600
 
     def test_what_each_opens(self, keys: KeyStore) -> None:
         made = keys.ensure()
@@ -64,7 +63,7 @@ class TestStore:
 
     def test_what_another_process_changes_counts_at_once(self, keys: KeyStore, tmp_path: Path) -> None:
         value = keys.ensure()[DEFAULT]
-        other = KeyStore(State(tmp_path))
+        other = KeyStore(AppState(tmp_path))
         assert other.level(value) is Level.FUNCTION
         assert other.delete(FUNCTION_KEYS, DEFAULT)
         assert keys.level(value) is Level.ANONYMOUS
@@ -88,13 +87,13 @@ class TestStore:
     @pytest.mark.parametrize("content", ["{", "[]", "7", '{"a": 1}', '{"a": {"b": {}}}', '{"a": {"b": {"sha256": 1}}}'])
     def test_a_damaged_file_opens_nothing(self, keys: KeyStore, tmp_path: Path, content: str) -> None:
         keys.ensure()
-        ((tmp_path / FOLDER) / "keys.json").write_text(content)
+        (tmp_path / "keys.json").write_text(content)
         with pytest.raises(ConfigurationError, match=r"keys\.json: the keys cannot be read"):
             keys.level(LONG)
 
     @given(st.text())
     def test_no_other_text_opens_anything(self, text: str) -> None:
-        keys = KeyStore(State(Path("/nonexistent")))
+        keys = KeyStore(AppState(Path("/nonexistent")))
         assert keys.level(text, text) is Level.ANONYMOUS
 
     @pytest.mark.parametrize(
@@ -229,16 +228,20 @@ def test_keys_outlive_the_host(tmp_path: Path) -> None:
 
 
 def test_without_it_no_key_is_needed_and_none_is_made(tmp_path: Path) -> None:
-    folder = write_app(tmp_path, {"function_app.py": APP})
-    with running_host(folder) as host:
+    folder = write_app(tmp_path / "app", {"function_app.py": APP})
+    with running_host(folder, environ={"WORKER_EXT_STATE": str(tmp_path / "state")}) as host:
         assert [host.get(f"/api/{path}").status for path in ("hello", "closed")] == [200, 200]
-    assert not (folder / FOLDER).exists()
+    assert not (tmp_path / "state").exists()
 
 
 def test_a_damaged_file_keeps_the_host_from_starting(tmp_path: Path) -> None:
     from support.hosting import start_fails
 
-    folder = write_app(tmp_path, {"function_app.py": APP, ".worker_ext/keys.json": "{"})
-    told = start_fails(folder, "--enableAuth")
+    folder = write_app(tmp_path / "app", {"function_app.py": APP})
+    environ = {"WORKER_EXT_STATE": str(tmp_path / "state")}
+    state = state_folder(folder, environ)
+    state.mkdir(parents=True)
+    (state / "keys.json").write_text("{")
+    told = start_fails(folder, "--enableAuth", environ=environ)
     assert "keys.json: the keys cannot be read" in told
     assert "Delete this file" in told

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import ConfigurationError, IndexingError, WorkerExtError
+from . import process
 from .app_settings import AppSettings, HostOptions, read_settings
+from .app_state import AppState
 from .console import Console
+from .debugger import Debugger
 from .invoker import Invoker
 from .json_lines import open_json_file
 from .keys import MASTER, KeyStore
 from .standby import Standby
-from .state import State
+from .state import state_folder
 from .status import HostStatus
 from .storage import Storage
 from .supervisor import Policy, Supervisor
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 _LAST_ANSWERS = 1.0
 """Seconds that the last answers have to leave when the host stops."""
 _LONGEST_BACKOFF = 30.0
+_TELL_WAITING = 5.0
+"""Seconds after which the console tells, again and again, that the app is still being loaded."""
 
 
 class Host:
@@ -55,8 +58,9 @@ class Host:
         self._console = console
         self._standby = standby
         self._settings = read_settings(options)
+        self._debugger = Debugger.wanted_by(self._settings.arguments, console)
         self._supervisor = Supervisor(self._command, self._policy(self._settings), console, self)
-        self._state = State(options.script_root)
+        self._state = AppState(state_folder(options.script_root))
         self._storage = Storage()
         self._invoker = Invoker(self._supervisor, console, self._storage)
         self._status = HostStatus(options.script_root, self._settings.python)
@@ -76,9 +80,11 @@ class Host:
         self._console.attach(loop)
         self._announce()
         certificate = self._certificate()
-        _on_signals(loop, self.stop)
+        process.on_signals(loop, self.stop)
         tasks: list[asyncio.Task[None]] = []
         try:
+            if self._debugger is not None:
+                await self._debugger.start()
             await self._start_worker()
             await asyncio.sleep(0)  # now the worker process exists: it starts up while this one imports the rest
             from ..transports.http1 import HttpServer
@@ -118,6 +124,8 @@ class Host:
             await self._supervisor.close()
             await self._invoker.close()
             await self._storage.close()
+            if self._debugger is not None:
+                await self._debugger.close()
             self._console.flush()
 
     def stop(self) -> None:
@@ -278,8 +286,15 @@ class Host:
         """Answer requests that came before the app was there and have waited as long as it may take to load."""
         limit = self._options.timeout
         reason = f"the function app has not been loaded within {limit:g} s; the host's console may tell why"
+        interval = min(1.0, limit / 4)
+        waited, told = 0.0, 0.0
         while front.app is None:
-            await asyncio.sleep(min(1.0, limit / 4))
+            await asyncio.sleep(interval)
+            waited += interval
+            if not self._status.problem and waited - told >= _TELL_WAITING:
+                told = waited
+                debugger = "; a debugger may have to be attached first" if self._settings.arguments else ""
+                self._console.info(f"Waiting for the worker process to load the app ({waited:.0f} s{debugger}).")
             front.expire(limit, reason)
 
     # Edits
@@ -324,7 +339,7 @@ class Host:
 
     def _policy(self, settings: AppSettings) -> Policy:
         return Policy(
-            processes=settings.processes,
+            processes=1 if self._debugger else settings.processes,
             function_timeout=settings.function_timeout,
             waiting_time=max(self._options.timeout, _LONGEST_BACKOFF),
             connect_timeout=self._options.timeout,
@@ -336,7 +351,7 @@ class Host:
         standby, self._standby = self._standby, None
         return WorkerCommand(
             python=settings.python,
-            arguments=settings.arguments,
+            arguments=self._debugger.arguments_for_worker(settings.arguments) if self._debugger else settings.arguments,
             kind="azure",
             script_root=self._options.script_root,
             environ=settings.environ,
@@ -352,26 +367,5 @@ def serve(options: HostOptions, standby: Standby | None = None) -> int:
     """
     json_file = None if options.json_output_file is None else open_json_file(options.json_output_file)
     console = Console(verbose=options.verbose, json_lines=options.json_output, json_file=json_file)
-    new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
-    with contextlib.suppress(ImportError):
-        import uvloop
-
-        new_loop = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_run(options, console, standby))
+    process.run(lambda: Host(options, console, standby).run())
     return 0
-
-
-async def _run(options: HostOptions, console: Console, standby: Standby | None) -> None:
-    await Host(options, console, standby).run()
-
-
-def _on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
-        number = getattr(signal, name, None)
-        if number is None or signal.getsignal(number) == signal.SIG_IGN:  # as nohup has it for SIGHUP
-            continue
-        try:
-            loop.add_signal_handler(number, stop)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
-from .state import State
+from .app_state import AppState
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -53,7 +53,7 @@ def given_certificate(file: Path, password: str) -> ssl.SSLContext:
     return context
 
 
-def own_certificate(state: State, address: str) -> tuple[ssl.SSLContext, Path]:
+def own_certificate(state: AppState, address: str) -> tuple[ssl.SSLContext, Path]:
     """A server's settings for a certificate that the host makes itself, and keeps.
 
     :param state: what is kept of the app; the certificate and its key are files there.

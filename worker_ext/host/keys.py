@@ -23,7 +23,7 @@ from urllib.parse import parse_qs
 from ..errors import ConfigurationError
 from ..transports.http1 import Exchange
 from .answers import header
-from .state import State
+from .app_state import AppState
 
 FILE_NAME = "keys.json"
 MASTER = "_master"
@@ -66,7 +66,7 @@ class KeyStore:
     :param state: what is kept of the app; the keys are in :data:`FILE_NAME` there.
     """
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: AppState) -> None:
         self._state = state
         self._file = state.folder / FILE_NAME
         self._read_from: tuple[int, int, int] | None = None

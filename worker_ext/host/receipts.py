@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
-from .state import State
+from .app_state import AppState
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS receipts (
@@ -38,7 +38,7 @@ class Receipts:
     :raises sqlite3.Error: if the file cannot be used.
     """
 
-    def __init__(self, state: State, function: str, account: str) -> None:
+    def __init__(self, state: AppState, function: str, account: str) -> None:
         self._key = (function, account)
         self._database = sqlite3.connect(state.file("blobs.sqlite"), isolation_level=None)
         # The file survives the host's end by any means; after one of the machine the last blobs may run again.

@@ -1,77 +1,34 @@
-"""What the host keeps about an app between its starts: keys, when timers ran, which blobs have been handled."""
+"""Where the host keeps what belongs to one app and must outlive a restart: keys, certificates, what triggers have done.
+
+Not in the app's own folder, which is copied, put under version control and deployed.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import tempfile
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-FOLDER = ".worker_ext"
-"""The folder in the app's own. The file watcher ignores it, as its name begins with a dot; Git is told to."""
-
-_IGNORE = (
-    "# What the local host keeps here belongs to this machine: keys, when timers ran, which blobs were handled.\n*\n"
-)
+VARIABLE = "WORKER_EXT_STATE"
+"""The environment variable that names another folder for the state of all apps."""
 
 
-class State:
-    """Small JSON documents by name, in :data:`FOLDER`.
+def state_folder(script_root: Path, environ: Mapping[str, str] = os.environ) -> Path:
+    """The folder for the state of one app; it may not exist yet, and should be made with mode 0700.
 
-    A document is replaced as a whole: whoever reads it sees the one before or the one after, even if the machine stops.
-
-    :param script_root: the app's folder.
+    :param script_root: the app's folder. Apps in different folders share nothing.
     """
+    root = script_root.resolve()
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", root.name)[:40]
+    return state_of_user(environ) / f"{name}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:12]}"
 
-    def __init__(self, script_root: Path) -> None:
-        self.folder = script_root / FOLDER
-        """The folder, which may not exist yet."""
 
-    def read(self, group: str, name: str) -> Any:
-        """The document of that name; ``None`` if there is none, or it is damaged.
+def state_of_user(environ: Mapping[str, str] = os.environ) -> Path:
+    """The folder that holds the state of all apps of this user."""
+    if named := environ.get(VARIABLE):
+        return Path(named)
+    from platformdirs import user_state_path
 
-        :param group: what kind of document it is, such as ``timers``.
-        """
-        try:
-            return json.loads(self._file(group, name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-
-    def write(self, group: str, name: str, document: Any) -> None:
-        """Keep a document.
-
-        :raises OSError: if the folder cannot be written to.
-        """
-        file = self._file(group, name)
-        self._make(file.parent)
-        descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=".")
-        try:
-            with open(descriptor, "w", encoding="utf-8") as stream:
-                json.dump(document, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(temporary).replace(file)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-
-    def file(self, name: str) -> Path:
-        """A file in the folder for what is no small document.
-
-        :raises OSError: if the folder cannot be made.
-        """
-        self._make(self.folder)
-        return self.folder / name
-
-    def _make(self, folder: Path) -> None:
-        if not folder.is_dir():
-            self.folder.mkdir(mode=0o700, exist_ok=True)  # there are keys in it
-            folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / ".gitignore").write_text(_IGNORE, encoding="utf-8")
-
-    def _file(self, group: str, name: str) -> Path:
-        """A file for the name, readable where possible; names may differ in nothing but case, or hold any character."""
-        readable = "".join(character if character.isalnum() else "-" for character in name)[:60]
-        return self.folder / group / f"{readable}.{hashlib.sha256(name.encode()).hexdigest()[:8]}.json"
+    return user_state_path("worker-ext", appauthor=False)

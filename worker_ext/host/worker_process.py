@@ -71,6 +71,9 @@ class WorkerListener(Protocol):
     def worker_ready(self, worker: WorkerProcess, app: dict[str, Any]) -> None:
         """It has loaded the app and can take calls."""
 
+    def worker_answered(self, worker: WorkerProcess) -> None:
+        """It has answered a call."""
+
     def worker_broken(self, worker: WorkerProcess, error: IndexingError) -> None:
         """It cannot load the app; it is ending by itself."""
 
@@ -94,7 +97,7 @@ class WorkerProcess:
     :ivar stopping: whether it has been told to end, or is ending by itself.
     :ivar calls: what it is running, by call number, the oldest first.
     :ivar started: when it was started, as ``time.monotonic`` tells it.
-    :ivar idle_since: since when it has had nothing to answer, once it is stopping; kept by the supervisor.
+    :ivar idle_since: since when it has had nothing to answer; kept by the supervisor.
     """
 
     def __init__(self, command: WorkerCommand, generation: int, listener: WorkerListener) -> None:
@@ -252,6 +255,7 @@ class WorkerProcess:
                 self._listener.worker_logged(call, records)
             if call is not None:
                 call.answer(outcome)
+                self._listener.worker_answered(self)
         elif kind == Kind.LOG:
             identifier, records = message
             owner = next((call for call in self.calls.values() if call.invocation_id == identifier), None)

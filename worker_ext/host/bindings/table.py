@@ -110,7 +110,7 @@ class TableOutput(_TableBinding):
 
         As in Azure an entity that exists already is not replaced: that fails.
         """
-        from azure.core.exceptions import AzureError, ResourceNotFoundError
+        from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 
         client = self._client(storage, data)
         keys = {
@@ -125,6 +125,10 @@ class TableOutput(_TableBinding):
                 except ResourceNotFoundError:
                     await client.create_table()
                     await client.create_entity(entity)
+            except ResourceExistsError:
+                keys_of_it = f"{entity['PartitionKey']!r} and {entity['RowKey']!r}"
+                reason = f"the table {client.table_name} has an entity with the keys {keys_of_it} already"
+                raise BindingFailed(reason) from None
             except AzureError as error:
                 text = str(error).partition("\n")[0]
                 raise BindingFailed(f"the table {client.table_name} has not taken an entity: {text}") from error

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ...errors import InvocationError
 
 if TYPE_CHECKING:
+    from ..app_state import AppState
     from ..clock import Clock
     from ..console import Console
-    from ..state import State
     from ..storage import Storage
 
 
@@ -52,7 +52,7 @@ class TriggerServices:
     stopping: asyncio.Event
     console: Console
     clock: Clock
-    state: State
+    state: AppState
     storage: Storage
 
 

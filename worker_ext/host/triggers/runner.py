@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from functools import partial
 
 from ...errors import InvocationError, WorkerExtError
+from ..app_state import AppState
 from ..call import Result
 from ..clock import Clock
 from ..console import Console
 from ..functions import HostedFunction
 from ..invoker import Invoker
-from ..state import State
 from ..storage import Storage
 from .base import Trigger, TriggerEvent, TriggerServices
 
@@ -27,7 +27,7 @@ class TriggerRunner:
     :param storage: the connections to storage accounts.
     """
 
-    def __init__(self, invoker: Invoker, console: Console, clock: Clock, state: State, storage: Storage) -> None:
+    def __init__(self, invoker: Invoker, console: Console, clock: Clock, state: AppState, storage: Storage) -> None:
         self._invoker = invoker
         self._console = console
         self._clock = clock
