@@ -214,6 +214,21 @@ class TestWhatHappens:
         page.get_by_text("Traceback", exact=True).click()
         expect(page.locator("details .raw")).to_contain_text("in divide")
 
+    def test_show_every_hook_and_the_function_as_bars(self, page: Page, host: RunningHost) -> None:
+        host.get("/api/html?bars")
+        rows(page, "html?bars").click()
+        steps = page.get_by_label("Timeline").locator("li:not(.axis)")
+        labels = steps.filter(has_not_text="waiting").locator(".label")
+        expect(labels).to_have_text(["Outer pre", "Inner pre", "Html", "Outer post"])
+        kinds = steps.filter(has_not_text="waiting").locator(".bar")
+        expect(kinds.nth(1)).to_have_class("bar hook failed")  # the hook that raises
+        expect(kinds.nth(2)).to_have_class("bar function")
+        boxes = [kinds.nth(at).bounding_box() for at in range(4)]
+        starts = [box["x"] for box in boxes if box is not None]
+        assert starts == sorted(starts)
+        assert len(set(starts)) > 1
+        expect(steps.filter(has_text="Inner")).to_contain_text("raises LookupError('a hook that fails')")
+
     def test_are_found_by_their_trace(self, page: Page, host: RunningHost) -> None:
         trace = "0af7651916cd43dd8448eb211c80319c"
         host.get("/api/html?code=secret-key", {"traceparent": f"00-{trace}-b7ad6b7169203331-01"})
