@@ -6,12 +6,13 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.stock_driver import REPORT
 from support.stock_runtime import ROOT, stock_python
 
 APPS = Path(__file__).parent / "apps"
@@ -20,7 +21,7 @@ FLAG = "PYTHON_ENABLE_WORKER_EXTENSIONS"
 
 DRIVER = ROOT / "tests" / "support" / "stock_driver.py"
 
-PROTOS = os.environ.get("BRIDGE_TEST_PROTOS") or str(ROOT / "worker_ext/runtimes/azure/rpc/functions_rpc_pb2.py")
+PROTOS = ROOT / "worker_ext" / "runtimes" / "azure" / "rpc" / "functions_rpc_pb2.py"
 
 
 @dataclass
@@ -33,10 +34,12 @@ class Run:
     :ivar answers: one for each call: failure, returned value, outputs.
     :ivar lines: what was logged: logger, level, text, invocation.
     :ivar printed: what was printed.
+    :ivar after_the_end: what was printed when the process ended.
     """
 
     failure: dict[str, str] | None
     printed: list[str]
+    after_the_end: list[str]
     lines: list[dict[str, Any]]
     functions: Sequence[str] = ()
     load_failures: dict[str, dict[str, str]] | None = None
@@ -85,24 +88,33 @@ def run_stock() -> RunStock:
     """Runs an app in the stock runtime: ``run_stock(folder, calls, flag="1")``."""
 
     def run(
-        folder: Path, calls: Sequence[dict[str, Any]] = (), *, flag: str | None = "1", status: int = 0, **job: Any
+        folder: Path,
+        calls: Sequence[dict[str, Any]] = (),
+        *,
+        flag: str | None = "1",
+        environ: Mapping[str, str] | None = None,
+        **job: Any,
     ) -> Run:
-        done = start_stock(folder, {"calls": calls, **job}, flag=flag)
-        assert done.returncode == status, done.stdout + done.stderr
-        *printed, last = done.stdout.splitlines()
-        return Run(printed=printed, **json.loads(last))
+        done = start_stock(folder, {"calls": calls, **job}, flag=flag, environ=environ)
+        assert done.returncode == 0, done.stdout + done.stderr
+        printed = done.stdout.splitlines()
+        end = next(number for number, line in enumerate(printed) if line.startswith(REPORT))
+        report = json.loads(printed[end].removeprefix(REPORT))
+        return Run(printed=printed[:end], after_the_end=printed[end + 1 :], **report)
 
     return run
 
 
-def start_stock(folder: Path, job: dict[str, Any], *, flag: str | None) -> subprocess.CompletedProcess[str]:
+def start_stock(
+    folder: Path, job: dict[str, Any], *, flag: str | None, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the driver on an app until it ends, however it ends."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "AzureWeb"))}
     settings = {"PYTHONPATH": str(APPS / "shared"), **({} if flag is None else {FLAG: flag})}
     return subprocess.run(
         [stock_python(), str(DRIVER), str(folder)],
         input=json.dumps({"protos": str(PROTOS), **job}),
-        env={**clean, **settings},
+        env={**clean, **settings, **(environ or {})},
         capture_output=True,
         text=True,
         timeout=60,

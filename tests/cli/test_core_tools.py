@@ -35,7 +35,7 @@ class TestHandOver:
 
     def test_a_template_that_only_they_have(self, func, core_tools, folder):
         (folder / "host.json").write_text("{}")
-        command_line = ["new", "-t", "Queue trigger", "-n", "Queue"]
+        command_line = ["new", "-t", "SignalR trigger", "-n", "SignalR"]
         func(*command_line, path=[core_tools.folder])
         assert core_tools.called_with == command_line
 
@@ -47,24 +47,24 @@ class TestHandOver:
     def test_a_script_that_leads_back_to_us_ends_with_an_error(self, func, tmp_path, executable):
         (tmp_path / "shims").mkdir()
         executable(tmp_path / "shims", "$WHERE_IT_LEADS")
-        finished = func("pack", path=[tmp_path / "shims"], WHERE_IT_LEADS=f"{sys.executable} -m worker_ext")
+        finished = func("bundles", path=[tmp_path / "shims"], WHERE_IT_LEADS=f"{sys.executable} -m worker_ext")
         assert finished.returncode == 1
-        assert "`func pack` is not part of worker-ext" in finished.stderr
+        assert "`func bundles` is not part of worker-ext" in finished.stderr
 
     @posix_only
     def test_a_script_that_leads_back_to_us_does_not_hide_core_tools(self, func, tmp_path, executable, core_tools):
         (tmp_path / "shims").mkdir()
         executable(tmp_path / "shims", "$WHERE_IT_LEADS")
         path = [tmp_path / "shims", core_tools.folder]
-        func("pack", path=path, WHERE_IT_LEADS=f"{sys.executable} -m worker_ext")
-        assert core_tools.called_with == ["pack"]
+        func("bundles", path=path, WHERE_IT_LEADS=f"{sys.executable} -m worker_ext")
+        assert core_tools.called_with == ["bundles"]
 
     @posix_only
     def test_a_file_that_cannot_be_started(self, func, tmp_path):
         broken = tmp_path / "func"
         broken.write_bytes(b"\x7fELF but not really")
         broken.chmod(0o755)
-        finished = func("pack", path=[tmp_path])
+        finished = func("bundles", path=[tmp_path])
         assert finished.returncode == 1
         assert finished.stderr.startswith(f"{broken}: it cannot be started")
         assert "Traceback" not in finished.stderr
@@ -75,7 +75,7 @@ class TestWithoutCoreTools:
         finished = func("azure", "functionapp", "publish", "my-app")
         assert finished.returncode == 1
         assert "`func azure functionapp` is not part of worker-ext" in finished.stderr
-        assert "host start, start, init, new, help" in finished.stderr
+        assert "host start, start, init, new, " in finished.stderr
         assert "npm install --global azure-functions-core-tools@4" in finished.stderr
         assert "Traceback" not in finished.stderr
 
@@ -93,16 +93,21 @@ class TestWithoutCoreTools:
             ("strat", "func start"),
             ("news", "func new"),
             ("hlep", "func help"),
+            ("setings lsit", "func settings list"),
+            ("template list", "func templates list"),
         ],
     )
     def test_a_typo(self, func, typed, meant):
         assert f"Did you mean `{meant}`?" in func(*typed.split()).stderr
 
     @pytest.mark.parametrize(
-        "verb", ["azure", "durable", "pack", "settings", "extensions", "kubernetes", "templates", "logs", "bundles"]
+        "verb",
+        ["azure", "durable", "kubernetes", "logs", "bundles", "settings decrypt", "settings encrypt", "azure login"],
     )
     def test_the_verbs_of_core_tools_are_no_typos_of_ours(self, func, verb):
-        assert "Did you mean" not in func(verb).stderr
+        finished = func(*verb.split())
+        assert f"`func {verb}` is not part of worker-ext" in finished.stderr
+        assert "Did you mean" not in finished.stderr
 
     def test_a_typo_in_a_template_s_name(self, func, folder):
         (folder / "host.json").write_text("{}")

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 
 import pytest
 
+from worker_ext import jsonc
 from worker_ext.cli.main import main
 
 COMMON = {
     ".funcignore",
     ".gitignore",
     ".vscode/extensions.json",
+    ".vscode/launch.json",
+    ".vscode/settings.json",
+    ".vscode/tasks.json",
     "host.json",
     "local.settings.json",
     "requirements.txt",
@@ -55,12 +60,34 @@ def test_their_content(folder):
     lines = (folder / "requirements.txt").read_text().splitlines()
     assert [line for line in lines if line and not line.startswith("#")] == ["azure-functions"]
 
-    json.loads((folder / ".vscode" / "extensions.json").read_text())
+    for name in ("extensions", "launch", "settings"):
+        json.loads((folder / ".vscode" / f"{name}.json").read_text())
     for ignore in (".gitignore", ".funcignore"):
         assert "local.settings.json" in (folder / ignore).read_text().splitlines()
 
     last = ast.parse((folder / "function_app.py").read_text()).body[-1]
     assert ast.unparse(last) == "app = func.FunctionApp()"
+
+
+@pytest.mark.parametrize("model", ["v1", "v2"])
+def test_an_editor_can_attach_its_debugger_to_what_it_starts(folder, model):
+    main(["init", "--python", "-m", model])
+    (launch,) = json.loads((folder / ".vscode" / "launch.json").read_text())["configurations"]
+    tasks = {task["label"]: task for task in jsonc.load(folder / ".vscode" / "tasks.json").value["tasks"]}
+    start = tasks[launch["preLaunchTask"]]
+    assert f"--listen 127.0.0.1:{launch['connect']['port']}" in start["args"][-1]
+    assert "debugpy" in tasks[start["dependsOn"]]["args"]
+    # VS Code's regular expressions, in what is the same to Python's.
+    matcher = start["problemMatcher"]
+    assert re.search(
+        matcher["background"]["endsPattern"], "[2026-11-24T14:10:16Z] Worker process started and initialized."
+    )
+    problem = re.search(
+        matcher["pattern"]["regexp"], "[2026-11-24T14:10:16Z] /app/function_app.py:3: syntax error: what"
+    )
+    assert problem.groups() == ("/app/function_app.py", "3", "syntax error: what")
+    settings = json.loads((folder / ".vscode" / "settings.json").read_text())
+    assert settings["azureFunctions.projectLanguageModel"] == int(model[1])
 
 
 @pytest.mark.parametrize(

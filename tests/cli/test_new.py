@@ -10,6 +10,8 @@ import sys
 
 import azure.functions
 import pytest
+from support.terminal import Terminal
+from support.worker_driving import driven_worker
 
 from worker_ext.cli.main import main
 
@@ -44,6 +46,13 @@ def functions(folder):
     namespace = runpy.run_path(str(folder / "function_app.py"))
     (app,) = (value for value in namespace.values() if isinstance(value, azure.functions.FunctionApp))
     return {function.get_function_name(): function for function in app.get_functions()}
+
+
+def loaded(folder):
+    """The names of the functions that the worker loads."""
+    with driven_worker(folder) as worker:
+        assert worker.problems == {}
+        return list(worker.functions)
 
 
 def binding(function, type_):
@@ -255,6 +264,7 @@ class TestQuestions:
             terminal = io.StringIO("".join(f"{answer}\n" for answer in answers))
             terminal.isatty = lambda: True
             monkeypatch.setattr(sys, "stdin", terminal)
+            monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
 
         return set_answers
 
@@ -266,10 +276,26 @@ class TestQuestions:
         printed = capsys.readouterr().out
         assert "1. HTTP trigger\n2. Timer trigger\n" in printed
 
-    def test_the_template_s_name_is_the_default(self, v2_app, answer):
-        answer("1", "")
+    def test_name_and_authorization_level_have_defaults(self, v2_app, answer):
+        answer("1", "", "")
         assert main(["new"]) == 0
-        assert "HttpTrigger" in functions(v2_app)
+        assert binding(functions(v2_app)["HttpTrigger"], "httpTrigger")["authLevel"].value == "function"
+
+    @pytest.mark.parametrize("level", ["2", "anonymous", "Anonymous"])
+    def test_authorization_level(self, v2_app, answer, level):
+        answer(level)
+        assert main(["new", "-t", "HttpTrigger", "-n", "Hello"]) == 0
+        assert binding(functions(v2_app)["Hello"], "httpTrigger")["authLevel"].value == "anonymous"
+
+    def test_an_authorization_level_that_is_none(self, v2_app, answer, capsys):
+        answer("everybody")
+        assert main(["new", "-t", "HttpTrigger", "-n", "Hello"]) == 1
+        assert "'everybody' is no authorization level" in capsys.readouterr().err
+        assert functions(v2_app) == {}
+
+    def test_what_is_said_is_not_asked(self, v2_app, answer):
+        answer()
+        assert main(["new", "-t", "HttpTrigger", "-n", "Hello", "-a", "admin"]) == 0
 
     def test_no_answer(self, v2_app, answer, capsys):
         answer()
@@ -286,3 +312,73 @@ class TestQuestions:
 
     def test_without_a_terminal_the_templates_are_listed(self, func, v2_app):
         assert "HttpTrigger, TimerTrigger" in func("new").stderr
+
+
+class TestBlueprints:
+    """``--file``, in the v2 model."""
+
+    def test_a_new_one_is_registered(self, v2_app, capsys):
+        assert main(["new", "-t", "HttpTrigger", "-n", "Hello", "--file", "greetings.py"]) == 0
+        assert main(["new", "-t", "TimerTrigger", "-n", "Cleanup", "-f", "greetings.py"]) == 0
+        assert "greetings" in (v2_app / "function_app.py").read_text()
+        assert "def " not in (v2_app / "function_app.py").read_text()
+        assert "Registering it in function_app.py" in capsys.readouterr().out
+        assert set(loaded(v2_app)) == {"Hello", "Cleanup"}
+
+    def test_two_of_them(self, v2_app):
+        for name in ("first", "second"):
+            assert main(["new", "-t", "HttpTrigger", "-n", name, "--file", f"{name}_functions.py"]) == 0
+        assert set(loaded(v2_app)) == {"first", "second"}
+
+    def test_after_an_import_below_the_app(self, v2_app):
+        (v2_app / "function_app.py").write_text(
+            "import azure.functions as func\napp = func.FunctionApp()\nimport logging\n"
+        )
+        assert main(["new", "-t", "HttpTrigger", "-n", "Hello", "--file", "more.py"]) == 0
+        assert set(loaded(v2_app)) == {"Hello"}
+
+    def test_a_name_that_the_app_has_already(self, v2_app, capsys):
+        main(["new", "-t", "HttpTrigger", "-n", "Hello"])
+        assert main(["new", "-t", "HttpTrigger", "-n", "hello", "--file", "more.py"]) == 1
+        assert "function_app.py:9: there is a function hello already" in capsys.readouterr().err
+
+    def test_the_app_s_own_file(self, v2_app):
+        assert main(["new", "-t", "HttpTrigger", "-n", "Hello", "--file", "function_app.py"]) == 0
+        assert set(functions(v2_app)) == {"Hello"}
+
+    @pytest.mark.parametrize("file", ["more", "../more.py", "more.txt", "sub/more.py", "a-b.py"])
+    def test_a_file_that_no_import_could_find(self, v2_app, file, capsys):
+        assert main(["new", "-t", "HttpTrigger", "-n", "Hello", "--file", file]) == 1
+        assert "no name of a Python module" in capsys.readouterr().err
+
+    def test_one_without_a_blueprint(self, v2_app, capsys):
+        (v2_app / "more.py").write_text("x = 1\n")
+        assert main(["new", "-t", "HttpTrigger", "-n", "Hello", "--file", "more.py"]) == 1
+        assert "more.py: there is no Blueprint" in capsys.readouterr().err
+
+    def test_v1_has_none(self, v1_app, capsys):
+        assert main(["new", "-t", "HttpTrigger", "-n", "Hello", "-m", "v1", "--file", "more.py"]) == 1
+        assert "--file is for the v2 model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--language", "python"], ["-l", "Python"], ["--csx"]])
+def test_options_of_the_stock_tool_that_change_nothing(v2_app, options):
+    assert main(["new", "-t", "HttpTrigger", "-n", "Hello", *options]) == 0
+    assert set(functions(v2_app)) == {"Hello"}
+
+
+def test_by_the_stock_tool_s_longer_name(v2_app):
+    assert main(["function", "new", "--template", "HTTP trigger", "--name", "Hello", "--authlevel", "anonymous"]) == 0
+    assert set(functions(v2_app)) == {"Hello"}
+
+
+def test_what_is_asked_at_a_real_terminal(v2_app):
+    with Terminal([sys.executable, "-m", "worker_ext", "new"], cwd=v2_app) as terminal:
+        terminal.wait_for("28. HTTP trigger with a worker extension")
+        terminal.type("1\n")
+        terminal.wait_for("Function name [HttpTrigger]: ")
+        terminal.type("Hello\n")
+        terminal.wait_for("Authorization level (number or name) [function]: ")
+        terminal.type("anonymous\n")
+        assert terminal.wait() == 0
+    assert binding(functions(v2_app)["Hello"], "httpTrigger")["authLevel"].value == "anonymous"

@@ -6,10 +6,12 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from worker_ext.cli import core_tools
+from worker_ext.cli.options import add_language
 from worker_ext.cli.project import V2_FILE, Project
 from worker_ext.cli.templates import render
 
-# What Azure Functions Core Tools 4 write for Python. Each file with its template below templates/project.
+# What Azure Functions Core Tools 4 write for Python, and below .vscode what their editor extension adds: a debugger
+# that attaches to the app. Each file with its template below templates/project.
 _FILES = (
     ("host.json", "host.json"),
     ("local.settings.json", "local.settings.json"),
@@ -17,6 +19,9 @@ _FILES = (
     (".gitignore", "gitignore"),
     (".funcignore", "funcignore"),
     (".vscode/extensions.json", "vscode_extensions.json"),
+    (".vscode/launch.json", "vscode_launch.json"),
+    (".vscode/settings.json", "vscode_settings.json"),
+    (".vscode/tasks.json", "vscode_tasks.json"),
 )
 
 
@@ -30,6 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--force", action="store_true", help="replace files that exist, keeping each as FILE.bak")
     parser.add_argument("--no-source-control", action="store_true", help="no effect: none is ever set up")
+    add_language(parser)
     parser.add_argument("--docker", action="store_true", help="left to Azure Functions Core Tools")
 
 
@@ -38,7 +44,7 @@ def run(arguments: Namespace) -> int:
 
     :raises ConfigurationError: a file cannot be written, or Core Tools are needed and not there.
     """
-    runtime = arguments.worker_runtime
+    runtime = arguments.worker_runtime or arguments.language
     if runtime not in (None, "python"):
         return core_tools.hand_over(arguments.command_line, f"An app for the worker runtime `{runtime}`")
     if arguments.docker:
@@ -48,7 +54,8 @@ def run(arguments: Namespace) -> int:
 
     project = Project(Path(arguments.folder))
     for name, template in _FILES:
-        project.write(name, render(f"project/{template}"), replace=arguments.force)
+        content = render(f"project/{template}", model=arguments.model.removeprefix("v"))
+        project.write(name, content, replace=arguments.force)
     new = "func new -t HttpTrigger -n HttpTrigger -a anonymous"
     if arguments.model == "v2":
         project.write(V2_FILE, render(f"project/{V2_FILE}"), replace=arguments.force)

@@ -18,6 +18,9 @@ from worker_ext import __version__
 from worker_ext.cli import core_tools
 from worker_ext.errors import WorkerExtError
 
+_ALIKE = 0.7
+"""How much alike two words must be for one to be a slip of the other: `start` and `strat` are 0.8."""
+
 EXIT_ERROR = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -39,6 +42,8 @@ class Verb(NamedTuple):
 
 VERBS = (
     Verb(("host start", "start"), "worker_ext.cli.host_start", "run the functions of this folder"),
+    Verb(("call",), "worker_ext.cli.call", "call one function of this folder"),
+    Verb(("baetyl function",), "worker_ext.cli.baetyl_function", "run a function instance as Baetyl starts it"),
     Verb(("init",), "worker_ext.cli.init", "make a new function app"),
     Verb(("new", "function new", "function create"), "worker_ext.cli.new", "add a function to the app in this folder"),
     Verb(("pack",), "worker_ext.cli.pack", "make a zip file to deploy, or unpack packages beside code"),
@@ -133,12 +138,16 @@ def _all_names() -> list[str]:
 
 def _nearest_name(words: Sequence[str]) -> str | None:
     """Which of our names the user may have meant."""
-    from difflib import get_close_matches
+    from difflib import SequenceMatcher
 
-    for typed in (" ".join(words[:2]), words[0]):
-        if matches := get_close_matches(typed, _all_names(), n=1):
-            return f"func {matches[0]}"
-    return None
+    def likeness(name: str) -> float:
+        """That of the word that is least like what was typed."""
+        pairs = zip(name.split(), words, strict=False)
+        return min(SequenceMatcher(None, word, typed).ratio() for word, typed in pairs)
+
+    names = [name for name in _all_names() if len(name.split()) <= len(words)]
+    nearest = max(names, key=lambda name: (likeness(name), len(name)))
+    return f"func {nearest}" if likeness(nearest) >= _ALIKE else None
 
 
 def _usage_error(message: str) -> int:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Generator, Iterable
 from typing import Any, NamedTuple
 
 from ..errors import IndexingError
 from ..function import is_async_callable
-from .hook import APP_LEVEL, ARGUMENTS, CLASSIC, find, is_ours, problem_of
-
-FLAG = "PYTHON_ENABLE_WORKER_EXTENSIONS"
-"""The setting that turns extensions on."""
+from .hook import APP_LEVEL, ARGUMENTS, CLASSIC, Hook, find, is_ours, problem_of
+from .switches import FLAG
 
 
 class Abilities(NamedTuple):
     """What a worker can do for extensions.
 
     :ivar hooks: the names of the hooks that it runs.
-    :ivar awaits: whether it awaits hooks that are ``async def``.
+    :ivar awaits: whether it awaits classic hooks that are ``async def``.
+    :ivar because: why it runs no other hooks, unless that goes without saying.
+    :ivar hint: what to do about it.
     """
 
     hooks: frozenset[str] = frozenset(ARGUMENTS)
     awaits: bool = True
+    because: str = ""
+    hint: str = "Run the app on the worker of worker-ext, or have its bridge run the hooks on this one."
 
 
 EVERYTHING = Abilities()
@@ -50,6 +53,15 @@ class Refusal(NamedTuple):
             hint=self.hint,
         )
 
+    def as_layer(self) -> Hook:
+        """An ``around`` hook that lets no invocation pass."""
+
+        def refuse(*_arguments: Any) -> Generator[None, Any, None]:
+            raise self.error()
+            yield
+
+        return Hook(self.extension, "around_invocation", refuse, logging.getLogger(self.extension))
+
 
 def refusals(owners: Iterable[Any], *, enabled: bool, abilities: Abilities = EVERYTHING) -> list[Refusal]:
     """Which required extensions cannot do their work here, and why.
@@ -70,10 +82,7 @@ def _refusal(owner: Any, enabled: bool, abilities: Abilities) -> tuple[str, str]
     if find(owner, around) is None:
         return f"it has no {around}, which alone can keep a function from being called", f"Give it an {around}."
     if around not in abilities.hooks:
-        return (
-            f"this worker does not run {around}",
-            "Run the app on the worker of worker-ext, or have its bridge run the hooks on this one.",
-        )
+        return f"this worker does not run {around}{abilities.because and ': '}{abilities.because}", abilities.hint
     for name in ARGUMENTS:
         call = find(owner, name)
         problem = problem_of(name, call) if call is not None else None

@@ -41,6 +41,7 @@ class Extensions:
 
     :ivar detached: the application-level ones that have been taken away again.
     :ivar version: another number after each registration or detachment.
+    :ivar observers: called after each, on the thread that it happened on.
     """
 
     def __init__(self) -> None:
@@ -48,6 +49,7 @@ class Extensions:
         self.functions: list[FunctionExtension] = []
         self.detached: set[type] = set()
         self.version = 0
+        self.observers: list[Callable[[], None]] = []
         self._versions = itertools.count(1)
         self._filed: dict[str, Any] = {"_func_exts": {}, "_app_exts": None, "_info": {}}
 
@@ -109,6 +111,8 @@ class Extensions:
     def changed(self) -> None:
         """Have everybody ask again."""
         self.version = next(self._versions)  # unlike +=, never the same for two threads
+        for observer in self.observers:
+            observer()
 
     def forget_local(self) -> None:
         """Forget those whose class was defined in a function, as tests do it: no module holds them."""

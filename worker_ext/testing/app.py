@@ -19,7 +19,7 @@ import azure.functions as sdk
 from ..errors import ConfigurationError
 from ..function import definition_of
 from ..hooks.registry import Registry, extensions_enabled
-from ..hooks.required import FLAG
+from ..hooks.switches import FLAG
 from ..host.functions import HostedFunction
 from ..host.routes import Match, Router
 from ..host.settings import load_host_json

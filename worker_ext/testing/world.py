@@ -28,7 +28,7 @@ from ..errors import ConfigurationError
 from ..hooks import sdk
 from ..invocation import current_invocation
 from ..runtimes.azure import v2
-from ..runtimes.azure.user_code import APP_PACKAGE, is_own
+from ..runtimes.user_code import APP_PACKAGE, is_own
 from .used import used_by
 
 SCRIPT_ROOT = "AzureWebJobsScriptRoot"
