@@ -5,13 +5,14 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 p
 VENV := .venv
 BIN := $(VENV)/bin
 EXTENSIONS := $(sort $(wildcard extensions/*/setup.py))
+AZURITE := tests/azurite/node_modules/.package-lock.json
 
 .PHONY: start test lint format benchmark protos clean
 
 start: $(VENV)/.start
 	$(BIN)/func host start --script-root sample_app
 
-test: $(VENV)/.test
+test: $(VENV)/.test $(AZURITE)
 	$(BIN)/python -m pytest $(TESTS)
 
 lint: $(VENV)/.test
@@ -48,6 +49,12 @@ $(VENV)/.test: $(VENV)/.start setup.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[host,rpc,dev]' -e './extensions/telemetry[azure,requests]'
 	PYTHONPATH=tests $(BIN)/python -m support.stock_runtime
 	@touch $@
+
+# The storage emulator, for the tests of storage triggers and bindings. Without npm those are skipped.
+$(AZURITE): tests/azurite/package-lock.json
+	@if command -v npm >/dev/null; then \
+		cd tests/azurite && npm ci --silent --no-audit --no-fund --ignore-scripts && touch node_modules/.package-lock.json; \
+	else echo "make: there is no npm, so tests with the storage emulator are skipped" >&2; fi
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info extensions/*/build extensions/*/dist extensions/*/*.egg-info

@@ -12,12 +12,18 @@ VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "worker_ext" / "__init__.py
 assert VERSION is not None
 
 DEV = [
+    "azure-functions-durable>=1.2",
+    "azurefunctions-extensions-bindings-blob>=1.0",
+    "azurefunctions-extensions-http-fastapi>=1.0",
     "azure-functions-durable>=1.2.10",  # its functions must load
+    "axe-playwright-python>=0.1.4",
     "build>=1.0",
+    "cryptography>=42",
     "debugpy>=1.8",
     "hypothesis>=6.100",
     "mypy>=1.10",
     "packaging",
+    "playwright>=1.45",
     "pypiserver>=2.1",
     "pytest>=8",
     "pytest-timeout>=2.3",
@@ -29,14 +35,29 @@ DEV = [
 ]
 BENCHMARK = ["functions-framework>=3.8", "matplotlib>=3.8", "starlette>=0.40", "uvicorn[standard]>=0.30"]
 HOST = [
+    # Imported only by apps that have storage bindings.
+    "azure-data-tables>=12.4",
+    "azure-storage-blob[aio]>=12.19",
+    "azure-storage-queue[aio]>=12.9",
     "httptools>=0.6",
     "pathspec>=0.12",
     "platformdirs>=4",
+    "tzlocal>=5",
     "watchfiles>=0.21",
     'uvloop>=0.19; platform_system != "Windows"',
 ]
-# Wide ranges: whatever an app pins is what its worker uses.
-RPC = ["grpcio>=1.49", "protobuf>=3.20.2"]
+HTTPS = ["cryptography>=42"]
+# Wide ranges: what an app pins is what its worker uses. The worker itself needs no grpcio, the host for tests does.
+RPC = ["grpcio>=1.49", "h2>=4.1", "protobuf>=3.20.2"]
+BAETYL = [
+    "amqtt>=0.12",
+    "grpcio>=1.60",
+    "paho-mqtt>=2.1",
+    "protobuf>=4.25",
+    "pyyaml>=6",
+    "watchfiles>=0.21",
+    'uvloop>=0.19; platform_system != "Windows"',
+]
 
 setup(
     name="worker-ext",
@@ -48,10 +69,11 @@ setup(
     python_requires=">=3.11",
     # No upper bound: extensions pin azure-functions themselves, and Python 3.13 needs another major version of it.
     install_requires=["azure-functions>=1.7.0"],
-    extras_require={"host": HOST, "rpc": RPC, "dev": DEV, "benchmark": BENCHMARK},
+    extras_require={"host": HOST, "https": HTTPS, "rpc": RPC, "baetyl": BAETYL, "dev": DEV, "benchmark": BENCHMARK},
     packages=find_packages(include=["worker_ext", "worker_ext.*"]),
     package_data={
         "worker_ext": ["py.typed", "worker.config.json", "**/*.proto"],
+        "worker_ext.host.page": ["static/*"],
         "worker_ext.cli": ["templates/**/*", "templates/**/.*"],
     },
     entry_points={

@@ -52,7 +52,7 @@ def test_packages_that_are_there_already_or_not_at_all_are_left_alone(run) -> No
 
 def test_the_sdk_is_imported_without_werkzeugs_server() -> None:
     source = (
-        "from worker_ext.runtimes.session import prepare; prepare('azure'); import sys\n"
+        "from worker_ext.runtimes.app_session import prepare; prepare('azure'); import sys\n"
         "print('werkzeug.serving' in sys.modules, 'azure.functions' in sys.modules)\n"
         "from werkzeug import Request; print(Request.__name__)"
     )

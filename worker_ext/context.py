@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
 from random import Random
@@ -58,6 +59,7 @@ class RetryContext:
 thread_local_storage = threading.local()
 """What :attr:`Context.thread_local_storage` gives."""
 
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _random = Random()  # not the module's own generator: an app may seed that, and count on what it gives next
 
 
@@ -69,7 +71,8 @@ class Context:
     :param function_name: the function's name.
     :param function_directory: the function's folder.
     :param invocation_id: unique for each invocation.
-    :param trace_parent: the incoming ``traceparent``; if empty, a trace is begun under the invocation's own id.
+    :param trace_parent: the incoming ``traceparent``; if empty, a trace is begun under the invocation's own id, if that
+        can be a trace's id as well.
     :param trace_state: the incoming ``tracestate``.
     :param retry_context: where the invocation stands in its retry policy.
     :param trace_attributes: what the host adds to the trace for Application Insights.
@@ -112,6 +115,8 @@ class Context:
             if not trace_parent:
                 # The trace's id is the invocation's id, so that either finds the other in a log.
                 trace_id = self.invocation_id.replace("-", "").lower()
+                if _TRACE_ID.fullmatch(trace_id) is None:  # whoever called chose another kind of id
+                    trace_id = f"{_random.getrandbits(128) | 1:032x}"
                 trace_parent = f"00-{trace_id}-{_random.getrandbits(64) | 1:016x}-01"
             self._trace = TraceContext(trace_parent, trace_state, dict(attributes or {}))
         return self._trace

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.stock_driver import REPORT
 from support.stock_runtime import ROOT, stock_python
 
 APPS = Path(__file__).parent / "apps"
@@ -20,7 +21,7 @@ FLAG = "PYTHON_ENABLE_WORKER_EXTENSIONS"
 
 DRIVER = ROOT / "tests" / "support" / "stock_driver.py"
 
-PROTOS = os.environ.get("BRIDGE_TEST_PROTOS") or str(ROOT / "worker_ext/runtimes/azure/rpc/functions_rpc_pb2.py")
+PROTOS = ROOT / "worker_ext" / "runtimes" / "azure" / "rpc" / "functions_rpc_pb2.py"
 
 
 @dataclass
@@ -33,10 +34,12 @@ class Run:
     :ivar answers: one for each call: failure, returned value, outputs.
     :ivar lines: what was logged: logger, level, text, invocation.
     :ivar printed: what was printed.
+    :ivar after_the_end: what was printed when the process ended.
     """
 
     failure: dict[str, str] | None
     printed: list[str]
+    after_the_end: list[str]
     lines: list[dict[str, Any]]
     functions: Sequence[str] = ()
     load_failures: dict[str, dict[str, str]] | None = None
@@ -89,8 +92,10 @@ def run_stock() -> RunStock:
     ) -> Run:
         done = start_stock(folder, {"calls": calls, **job}, flag=flag)
         assert done.returncode == status, done.stdout + done.stderr
-        *printed, last = done.stdout.splitlines()
-        return Run(printed=printed, **json.loads(last))
+        printed = done.stdout.splitlines()
+        end = next(number for number, line in enumerate(printed) if line.startswith(REPORT))
+        report = json.loads(printed[end].removeprefix(REPORT))
+        return Run(printed=printed[:end], after_the_end=printed[end + 1 :], **report)
 
     return run
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
 
 import pytest
-from bridge.conftest import Run, RunStock, get
+from bridge.conftest import get
 from support.hosting import write_app
 
 V2 = """
@@ -104,22 +103,25 @@ V1_CHANGES = {
 }
 
 
-def run_changed(run_stock: RunStock, folder: Path, source: str, before: str, after: str, **job: Any) -> Run:
-    code = source.format(before=dedent(before), after=dedent(after))
-    is_v2 = source is V2
-    files = {"function_app.py": code} if is_v2 else {"sync/__init__.py": code, "sync/function.json": HTTP}
-    calls = [get("sync"), get("asynchronous")] if is_v2 else [get("sync")]
-    return run_stock(write_app(folder, files), calls, options=["--functions-worker-id", "1"], **job)
+def changed_app(folder: Path, model: str, before: str, after: str) -> Path:
+    """Write an app that changes the runtime before it imports ``worker_ext``, and does something else after that."""
+    code = {"v2": V2, "v1": V1}[model].format(before=dedent(before), after=dedent(after))
+    if model == "v2":
+        return write_app(folder, {"function_app.py": code})
+    return write_app(folder, {"sync/__init__.py": code, "sync/function.json": HTTP})
 
 
-@pytest.mark.parametrize(("source", "changes"), [(V2, V2_CHANGES), (V1, V1_CHANGES)], ids=["v2", "v1"])
-def test_one_warning_and_no_hooks(run_stock, tmp_path, source, changes):
-    for number, (name, (before, after, reason)) in enumerate(changes.items()):
-        done = run_changed(run_stock, tmp_path / str(number), source, before, after)
-        assert len(done.warnings) == 1, (name, done)
-        assert "hooks of extensions are inactive" in done.warnings[0], name
-        assert reason in done.warnings[0], name
-        assert [done.body(number) for number in range(len(done.answers))] == ["sync", "async"][: len(done.answers)], (
-            name
-        )
-        assert done.texts("WitnessExtension") == [], name
+CHANGES = {"v2": V2_CHANGES, "v1": V1_CHANGES}
+
+
+@pytest.mark.parametrize(("model", "change"), [(model, change) for model in CHANGES for change in CHANGES[model]])
+def test_one_warning_and_no_hooks(run_stock, tmp_path, model, change):
+    before, after, reason = CHANGES[model][change]
+    functions = {"sync": "sync", "asynchronous": "async"} if model == "v2" else {"sync": "sync"}
+    app = changed_app(tmp_path, model, before, after)
+    done = run_stock(app, [get(function) for function in functions], options=["--functions-worker-id", "1"])
+    assert len(done.warnings) == 1
+    assert "hooks of extensions are inactive" in done.warnings[0]
+    assert reason in done.warnings[0]
+    assert [done.body(number) for number in range(len(functions))] == list(functions.values())
+    assert done.texts("WitnessExtension") == []

@@ -294,10 +294,10 @@ async def test_a_worker_that_loses_its_connection_is_ended(script: Script) -> No
 async def test_pauses_grow_while_workers_die_and_begin_anew_after_a_steady_one(script: Script) -> None:
     source = """
     if os.environ["START"] == "4":
-        time.sleep(0.3)
+        time.sleep(2.1)
     sys.exit(5)
     """
-    policy = Policy(backoff=(0.01, 0.03), steady=0.25)
+    policy = Policy(backoff=(0.01, 0.03), steady=2.0)
     async with bench(script(source), policy) as it:
         await it.shown("ended with exit status 5; a new one starts in", count=5)
         pauses = [line.rpartition(" in ")[2] for line in it.console.splitlines() if "a new one" in line]

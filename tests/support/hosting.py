@@ -26,6 +26,7 @@ from typing import Any
 HOST_JSON = {"version": "2.0"}
 DEADLINE = 20.0  # seconds that anything may take before a test gives up on it
 
+_STATE = tempfile.TemporaryDirectory(prefix="wx-state")  # what hosts keep between their starts; gone with the tests
 _MARK = "WORKER_EXT_TEST"  # an environment variable that every process which a host has started inherits
 _END = "<end of the console>"
 
@@ -229,6 +230,7 @@ def host_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
         if not name.startswith(("PYTHON_", "Azure", "AZURE_", "FUNCTIONS_", "languageWorkers", "VIRTUAL_ENV"))
     }
     clean["PYTHONIOENCODING"] = "utf-8"
+    clean["WORKER_EXT_STATE"] = _STATE.name
     root = str(Path(__file__).resolve().parents[2])
     clean["PYTHONPATH"] = os.pathsep.join(part for part in (root, clean.get("PYTHONPATH", "")) if part)
     return {**clean, **(environ or {})}

@@ -1,7 +1,7 @@
 """Runs an app in Microsoft's own runtime: a script for the Python of ``stock_runtime.py``, told what to do as JSON.
 
 It sends the runtime the messages that its worker would pass on from the host, each the real thing: initialisation,
-the functions' metadata, loading, then invocations. What comes of them is printed as JSON, on the last line.
+the functions' metadata, loading, then invocations. What comes of them is printed as JSON, on one line.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 Job = dict[str, Any]
+
+REPORT = "what came of it: "
+"""What the line begins with that holds the report, as JSON."""
 
 DIRECTIONS = {"in": 0, "out": 1, "inout": 2}
 
@@ -183,7 +186,7 @@ def main(folder: Path) -> None:
     logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(logging.INFO)
     outcome = asyncio.run(Driver(runtime, _load_protos(job["protos"]), folder).run(job))
-    print(json.dumps({**outcome, "lines": handler.lines}))
+    print(REPORT + json.dumps({**outcome, "lines": handler.lines}), flush=True)
 
 
 if __name__ == "__main__":

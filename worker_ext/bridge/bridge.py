@@ -1,18 +1,26 @@
-"""The bridge itself: it gives the functions of a stock runtime their hooks, and says so where it cannot."""
+"""The bridge itself: it gives the functions of a stock runtime their hooks, or refuses to have them served without."""
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
+import os
 import sys
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from ..errors import WorkerExtError
 from ..function import Function
+from ..hooks.hook import CLASSIC
+from ..hooks.lifecycle import SHUTDOWN_LIMIT, Lifecycle
 from ..hooks.pipeline import run_load_hooks
 from ..hooks.registry import Registry, extensions_enabled
-from . import sdk_seam, stock_registry
+from ..hooks.required import Abilities
+from ..hooks.sdk import extensions
+from . import log_lines, sdk_seam, stock_registry
 from .crossing import Crossing, TakeContext
 from .shape import UnknownShape
 
@@ -24,9 +32,7 @@ def install_in(package: str | None) -> None:
 
     :param package: the stock package that runs them, ``None`` if it is one that nobody knows.
     """
-    if not extensions_enabled():
-        return
-    bridge = Bridge(Registry(enabled=True))
+    bridge = Bridge(enabled=extensions_enabled(), beside_classic=package == "azure_functions_worker")
     try:
         if package is None:
             raise UnknownShape("it runs functions by a package that is not known")
@@ -36,6 +42,7 @@ def install_in(package: str | None) -> None:
             stock_registry.join(bridge, package)
     except UnknownShape as change:
         bridge.give_up(change)
+    extensions().observers.append(bridge.adapt)
 
 
 def _is_indexing() -> bool:
@@ -47,12 +54,23 @@ def _is_indexing() -> bool:
 class Bridge:
     """Gives the functions of a stock runtime their hooks.
 
-    :param registry: the extensions whose hooks run.
+    :param enabled: whether extensions are on. If not, functions are left alone, or refused to be served.
+    :param beside_classic: whether the runtime runs the classic hooks itself, so that only the others are left.
+    :ivar enabled: whether functions are to be given hooks.
+    :ivar starting: done when the extensions' ``on_startup`` hooks have run.
     """
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, *, enabled: bool, beside_classic: bool) -> None:
+        self.enabled = enabled
+        self.starting: Future[None] | None = None
+        abilities = Abilities(awaits=not beside_classic)
+        elsewhere = CLASSIC if beside_classic else frozenset()
+        self._registry = Registry(enabled=enabled, abilities=abilities, elsewhere=elsewhere)
+        self._lifecycle = Lifecycle(self._registry)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._functions: list[Function] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_serving = False  # whether functions might be called already, that no hook runs around
         self._gave_up = False
 
     def take(self, function: Function, take_context: TakeContext) -> Callable[..., Any]:
@@ -62,23 +80,76 @@ class Bridge:
         :raises UnknownShape: if the runtime does not load functions on an event loop.
         """
         try:
-            loop = asyncio.get_running_loop()
+            self._loop = loop = asyncio.get_running_loop()
         except RuntimeError:
             raise UnknownShape("it does not load functions on its event loop") from None
-        run_load_hooks(function, self._registry, lambda rest: self._start(loop, rest))
-        return Crossing(function, self._registry, loop, take_context, self.give_up).entrance()
+        if not self._functions:
+            atexit.register(self._shut_down)
+        self._functions.append(function)
+        run_load_hooks(function, self._registry, self._begin)
+        self.adapt()
+        return Crossing(function, self._registry, loop, take_context, self).entrance()
+
+    def check(self) -> None:
+        """See that no extension is required that cannot do its work here.
+
+        :raises IndexingError: if one is.
+        """
+        for refusal in self._registry.refusals():
+            raise refusal.error()
+
+    def check_or_end(self) -> None:
+        """The same where nobody is told of errors: the process ends with the message."""
+        try:
+            self.check()
+        except WorkerExtError as error:
+            _logger.critical("%s", error)
+            print(error, file=sys.__stderr__, flush=True)
+            os._exit(1)
+        self._is_serving = not self.enabled
 
     def give_up(self, change: UnknownShape) -> None:
-        """Say, once, that hooks do not run."""
-        if not self._gave_up:
-            self._gave_up = True
-            _logger.warning(
-                "hooks of extensions are inactive: this worker's runtime is not as worker-ext knows it (%s). "
-                "A newer version of worker-ext may know it:  pip install --upgrade worker-ext",
-                change,
-            )
+        """Say, once, that hooks do not run; from now on nothing is served that requires one.
 
-    def _start(self, loop: asyncio.AbstractEventLoop, rest: Coroutine[Any, Any, None]) -> None:
-        task = loop.create_task(rest)
+        :param change: what the runtime does not have, or does not do.
+        """
+        if self._gave_up:
+            return
+        self._gave_up = True
+        hint = "A newer version of worker-ext may know it:  pip install --upgrade worker-ext"
+        because = f"this worker's runtime is not as worker-ext knows it ({change})"
+        if self.enabled:
+            _logger.warning("hooks of extensions are inactive: %s\n  %s", because, hint)
+        self._registry.limit(Abilities(frozenset(), awaits=False, because=because, hint=hint))
+        self._is_serving = True
+
+    def adapt(self) -> None:
+        """Do what the extensions that there are now want. They have changed, or the functions have."""
+        if self._is_serving:
+            self.check_or_end()
+        if self._loop is None or self._loop.is_closed() or not self.enabled:
+            return
+        if any(self._registry.log_hooks_for(function) for function in (None, *self._functions)):
+            log_lines.review_by(self._registry)
+        if self._registry.own_hooks("on_startup") and self.starting is None:
+            self.starting = Future()
+            self._loop.call_soon_threadsafe(self._begin, self._start_up(self.starting))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)  # the loop itself would forget it
         task.add_done_callback(self._tasks.discard)
+
+    async def _start_up(self, starting: Future[None]) -> None:
+        try:
+            await self._lifecycle.startup()
+        except WorkerExtError as error:  # from now on every invocation is answered with it
+            _logger.error("%s", error)
+        finally:
+            self.starting = None
+            starting.set_result(None)
+
+    def _shut_down(self) -> None:
+        """Run the ``on_shutdown`` hooks; when the process ends, its event loop has ended before."""
+        if self._registry.own_hooks("on_shutdown"):
+            asyncio.run(self._lifecycle.shutdown(SHUTDOWN_LIMIT))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import copy_context
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..function import Function
 from ..hooks.pipeline import Pipeline, run, run_async
 from ..hooks.registry import Registry
 from ..invocation import Invocation, Outcome, current_invocation
 from .shape import UnknownShape
+
+if TYPE_CHECKING:
+    from .bridge import Bridge
 
 _OURS = str(Path(__file__).resolve().parents[1])
 
@@ -27,7 +31,7 @@ class Crossing:
     :param registry: where its hooks come from.
     :param loop: the runtime's event loop; async hooks of sync functions run there.
     :param take_context: finds an invocation's context.
-    :param give_up: told if there is none.
+    :param bridge: knows whether there is something to wait for, and is told if there is no context.
     """
 
     def __init__(
@@ -36,13 +40,13 @@ class Crossing:
         registry: Registry,
         loop: asyncio.AbstractEventLoop,
         take_context: TakeContext,
-        give_up: Callable[[UnknownShape], None],
+        bridge: Bridge,
     ) -> None:
         self._function = function
         self._pipeline = Pipeline(function, registry)
         self._loop = loop
         self._take_context = take_context
-        self._give_up = give_up
+        self._bridge = bridge
 
     def entrance(self) -> Callable[..., Any]:
         """What the runtime is to call instead of the function: a function of the same kind, sync or async.
@@ -62,6 +66,9 @@ class Crossing:
         return invoke
 
     async def _invoke_async(self, arguments: dict[str, Any]) -> Any:
+        starting = self._bridge.starting
+        if starting is not None:
+            await asyncio.wrap_future(starting)
         invocation = self._invocation(arguments)
         if invocation is None:
             return await self._function.call(**arguments)
@@ -72,20 +79,29 @@ class Crossing:
             current_invocation.reset(token)
 
     def _invoke(self, arguments: dict[str, Any]) -> Any:
+        starting = self._bridge.starting
+        if starting is not None:
+            starting.result()
         invocation = self._invocation(arguments)
         if invocation is None:
             return self._function.call(**arguments)
-        token = current_invocation.set(invocation)
-        try:
-            return _value(run(invocation, self._pipeline, self._loop))
-        finally:
-            current_invocation.reset(token)
+        # What hooks and function leave in context variables must not be there for the thread's next invocation.
+        return _value(copy_context().run(self._run, invocation))
+
+    def _run(self, invocation: Invocation) -> Outcome:
+        current_invocation.set(invocation)
+        return run(invocation, self._pipeline, self._loop)
 
     def _invocation(self, arguments: dict[str, Any]) -> Invocation | None:
+        """The invocation, or ``None`` if there is no telling its context: then the function runs without hooks.
+
+        :raises IndexingError: if an extension is required.
+        """
         try:
             return Invocation(self._function, arguments, self._take_context(arguments))
         except (LookupError, AttributeError):
-            self._give_up(UnknownShape("it calls functions without a context"))
+            self._bridge.give_up(UnknownShape("it calls functions without a context"))
+            self._bridge.check()
             return None
 
 

@@ -7,6 +7,7 @@ the function's directory.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import os
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from functools import update_wrapper, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from ..function import Function, definition_of
 from .contexts import where_context_is
@@ -39,38 +41,55 @@ def join(bridge: Bridge, package: str) -> None:
     register = part_of(sdk, "FunctionRegister")
     get_functions: Callable[..., list[Any]] = part_of(register, "get_functions")
 
+    taken: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # an app may ask for its functions, too
+
     @wraps(get_functions)
     def get_functions_with_hooks(app: Any, *args: Any, **kwargs: Any) -> list[Any]:
         functions = get_functions(app, *args, **kwargs)
+        bridge.check()
+        if not bridge.enabled:
+            bridge.check_or_end()
+            return functions
         try:
             for function in functions:
-                if "get_user_function" not in vars(function):  # an app may ask for its functions, too
-                    _give_hooks(function, bridge, package)
+                if function not in taken:
+                    taken[function] = _with_hooks(function, bridge, package)
         except UnknownShape as change:
             bridge.give_up(change)
-        return functions
+            bridge.check()
+            return functions
+        return [taken[function] for function in functions]
 
     register.get_functions = get_functions_with_hooks
 
 
-def _give_hooks(declared: Any, bridge: Bridge, package: str) -> None:
-    name, call, bindings = (
-        part_of(declared, method)() for method in ("get_function_name", "get_user_function", "get_bindings")
+def _with_hooks(declared: Any, bridge: Bridge, package: str) -> Any:
+    """A copy of the SDK's function whose user function runs with hooks."""
+    name, call, bindings, trigger = (
+        part_of(declared, f"get_{part}")() for part in ("function_name", "user_function", "bindings", "trigger")
     )
     parameters = inspect.signature(call).parameters
     definition = definition_of(call)
     file = definition[0] if definition is not None else _script_file()
-    directory = str(Path(file).parent)
-    function = Function(name, call, directory=directory, file=file, parameters=frozenset(parameters))
+    function = Function(
+        name,
+        call,
+        directory=str(Path(file).parent),
+        file=file,
+        parameters=frozenset(parameters),
+        trigger=part_of(trigger, "type"),
+    )
     take_context = where_context_is(parameters, {part_of(binding, "name") for binding in bindings}, package)
-    wrapper = bridge.take(function, take_context)
+    entrance = bridge.take(function, take_context)
     # Nobody else defines ASGI and WSGI apps but the SDK: what a traceback shows for them is no line of the script.
-    place = definition or (f"{directory}{os.sep}<{name}>", 1)
-    declared.get_user_function = lambda: _dressed(wrapper, call, *place)
+    _dress(entrance, call, *(definition or (f"{function.directory}{os.sep}<{name}>", 1)))
+    declared = copy.copy(declared)
+    declared.get_user_function = lambda: entrance
+    return declared
 
 
-def _dressed(wrapper: Any, call: Callable[..., Any], file: str, line: int) -> Callable[..., Any]:
-    """The wrapper, in which the runtime sees what it would see in ``call``, and a ``context`` that it is to give."""
+def _dress(wrapper: Any, call: Callable[..., Any], file: str, line: int) -> None:
+    """Have the runtime see in the wrapper what it would see in ``call``, and a ``context`` that it is to give."""
     update_wrapper(wrapper, call)
     if getattr(call, "__annotate__", None) is None:  # what Python 3.14 copies, unless annotations were set by hand
         wrapper.__annotations__ = dict(getattr(call, "__annotations__", {}))
@@ -81,7 +100,6 @@ def _dressed(wrapper: Any, call: Callable[..., Any], file: str, line: int) -> Ca
     wrapper.__signature__ = signature
     code = wrapper.__code__
     wrapper.__code__ = code.replace(co_filename=file, co_firstlineno=line - 1, co_name=wrapper.__name__)
-    return wrapper  # type: ignore[no-any-return]
 
 
 def _script_file() -> str:

@@ -27,7 +27,9 @@ def join(bridge: Bridge, package: str) -> None:
     :raises UnknownShape: if it does not register functions as it should.
     """
     entries = part_of(_registry(package), "_functions")
-    for function_id in list(entries):
+    if entries:
+        bridge.check_or_end()
+    for function_id in list(entries) if bridge.enabled else ():
         _replace(entries, function_id, bridge, package)
     kind = part_of(module_of(package, "functions"), "Registry")
     if not hasattr(kind, "add_function"):  # a runtime for v2 apps alone
@@ -37,10 +39,13 @@ def join(bridge: Bridge, package: str) -> None:
     @wraps(add_function)
     def add_function_with_hooks(registry: Any, function_id: str, *args: Any, **kwargs: Any) -> Any:
         added = add_function(registry, function_id, *args, **kwargs)
-        try:
-            _replace(part_of(registry, "_functions"), function_id, bridge, package)
-        except UnknownShape as change:
-            bridge.give_up(change)
+        bridge.check_or_end()
+        if bridge.enabled:
+            try:
+                _replace(part_of(registry, "_functions"), function_id, bridge, package)
+            except UnknownShape as change:
+                bridge.give_up(change)
+                bridge.check_or_end()
         return added
 
     kind.add_function = add_function_with_hooks

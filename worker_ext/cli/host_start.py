@@ -1,46 +1,21 @@
-"""``func host start``: run the app in this folder."""
+"""``func host start``: run the app in this folder, of whichever kind it is."""
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser, Namespace
-from importlib.util import find_spec
+from argparse import Action, ArgumentParser, Namespace
 from pathlib import Path
 
 from ..errors import ConfigurationError
-from ..host.standby import Standby, standby_for
+from .kinds import KINDS, Kind, kind_of
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Declare the options, as Azure's own tool names them."""
-    parser.add_argument("-p", "--port", type=_port, help="port to listen on (default: 7071, or Host.LocalHttpPort)")
-    parser.add_argument("--address", default="localhost", help="address to listen on (default: loopback only)")
-    parser.add_argument("--cors", default="", metavar="ORIGINS", help="origins of cross-origin requests, with commas")
-    parser.add_argument("--cors-credentials", action="store_true", help="let cross-origin requests carry cookies")
-    parser.add_argument(
-        "-t",
-        "--timeout",
-        type=_positive,
-        default=20.0,
-        metavar="SECONDS",
-        help="how long requests wait until the app is loaded",
-    )
+    """Declare the options: those that all kinds of apps have, then those of each."""
     parser.add_argument("--functions", nargs="+", default=[], metavar="NAME", help="serve only these functions")
     parser.add_argument("--script-root", "--prefix", type=Path, default=Path(), metavar="DIR", help="the app's folder")
     parser.add_argument("--verbose", action="store_true", help="tell more on the console")
-    parser.add_argument(
-        "--language-worker",
-        "--language-worker-arguments",
-        nargs="?",
-        default="",
-        metavar="ARGUMENTS",
-        help='arguments for the app\'s Python, such as "-m debugpy --listen 5678"',
-    )
-    parser.add_argument("--enable-json-output", action="store_true", help="write JSON, an object a line, for programs")
-    parser.add_argument(
-        "--json-output-file", type=Path, metavar="FILE", help="with it: add the JSON to FILE; the console is for people"
-    )
-    # Azure's tool takes them behind a double dash as well:  --language-worker -- "-m debugpy --listen 5678"
-    parser.add_argument("rest", nargs="*", help=SUPPRESS)
+    own = {kind: kind.load().add_arguments(parser.add_argument_group(f"{kind.title} apps")) for kind in KINDS}
+    parser.set_defaults(own_options=own)
 
 
 def run(arguments: Namespace) -> int:
@@ -48,60 +23,19 @@ def run(arguments: Namespace) -> int:
 
     :raises ConfigurationError: if it cannot start.
     """
-    missing = [name for name in ("httptools", "watchfiles") if find_spec(name) is None]
-    if missing:
-        raise ConfigurationError(
-            f"the local host needs {' and '.join(missing)}, which a bare install leaves out",
-            hint="pip install 'worker-ext[host]'",
-        )
-    if not arguments.script_root.is_dir():
-        raise ConfigurationError(f"--script-root {str(arguments.script_root)!r} is not a folder")
-    if arguments.rest and arguments.language_worker is not None:
-        raise ConfigurationError(f"{arguments.rest[0]!r} belongs to no option", hint="See `func host start --help`.")
-    standby = (
-        None if arguments.language_worker or arguments.rest else standby_for("azure", arguments.script_root.resolve())
-    )
-    try:
-        return _serve(arguments, standby)
-    finally:
-        if standby is not None:
-            standby.discard()
+    kind = kind_of(arguments.script_root)
+    kind.require()
+    _refuse_others(arguments, kind, arguments.own_options)
+    arguments.functions = [name for listed in arguments.functions for name in listed.split(",") if name]
+    return kind.load().serve(arguments)
 
 
-def _serve(arguments: Namespace, standby: Standby | None) -> int:
-    # Imported while the first worker starts up.
-    from ..host.app import serve
-    from ..host.app_settings import HostOptions
-
-    return serve(
-        HostOptions(
-            script_root=arguments.script_root,
-            port=arguments.port,
-            address=arguments.address,
-            cors=[origin for origin in arguments.cors.split(",") if origin],
-            cors_credentials=arguments.cors_credentials,
-            timeout=arguments.timeout,
-            functions=[name for listed in arguments.functions for name in listed.split(",") if name],
-            verbose=arguments.verbose,
-            language_worker=arguments.language_worker or " ".join(arguments.rest),
-            json_output=arguments.enable_json_output or arguments.json_output_file is not None,
-            json_output_file=arguments.json_output_file,
-        ),
-        standby,
-    )
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise ValueError(text)
-    return int(text)
-
-
-def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < 1e9:
-        raise ValueError(text)
-    return number
-
-
-_port.__name__, _positive.__name__ = "port", "number of seconds"  # argparse shows these in its errors
+def _refuse_others(arguments: Namespace, kind: Kind, own: dict[Kind, list[Action]]) -> None:
+    """Refuse the options of other kinds, rather than not doing what they ask for."""
+    for other, actions in own.items():
+        for action in actions:
+            if other != kind and getattr(arguments, action.dest) != action.default and getattr(arguments, action.dest):
+                name = action.option_strings[-1] if action.option_strings else getattr(arguments, action.dest)[0]
+                raise ConfigurationError(
+                    f"{name} is for {other.title} apps; {str(arguments.script_root)!r} holds a {kind.title} app"
+                )

@@ -42,6 +42,8 @@ class Verb(NamedTuple):
 
 VERBS = (
     Verb(("host start", "start"), "worker_ext.cli.host_start", "run the functions of this folder"),
+    Verb(("call",), "worker_ext.cli.call", "call one function of this folder"),
+    Verb(("baetyl function",), "worker_ext.cli.baetyl_function", "run a function instance as Baetyl starts it"),
     Verb(("init",), "worker_ext.cli.init", "make a new function app"),
     Verb(("new", "function new", "function create"), "worker_ext.cli.new", "add a function to the app in this folder"),
     Verb(("pack",), "worker_ext.cli.pack", "make a zip file to deploy, or unpack packages beside code"),
@@ -53,6 +55,7 @@ VERBS = (
     Verb(
         ("worker-directory",), "worker_ext.cli.worker_directory", "print the folder of the worker for a Functions host"
     ),
+    Verb(("extensions new",), "worker_ext.cli.extensions_new", "make the package of a new worker extension"),
 )
 
 

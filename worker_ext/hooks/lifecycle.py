@@ -11,6 +11,9 @@ from .drivers import settled
 from .hook import Hook
 from .registry import Registry
 
+SHUTDOWN_LIMIT = 2.0
+"""Seconds that the ``on_shutdown`` hooks of all extensions have."""
+
 
 class Readiness(NamedTuple):
     """Whether a worker can do its work, as far as its extensions know.

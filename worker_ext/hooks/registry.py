@@ -7,21 +7,21 @@ function-level one registers when it is made and applies to those that it is att
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..function import Function, is_async_callable
 from .hook import APP_LEVEL, Hook, find, is_ours, problem_of
-from .logger import hook_logger
-from .required import EVERYTHING, FLAG, Abilities, Refusal, refusals
+from .required import EVERYTHING, Abilities, Refusal, refusals
 from .scope import admits
 from .sdk import extensions
-from .switches import is_on
+from .switches import FLAG, is_on
 
 
 def extensions_enabled(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether :data:`~worker_ext.hooks.required.FLAG` is on."""
+    """Whether :data:`~worker_ext.hooks.switches.FLAG` is on."""
     return is_on(FLAG, environ)
 
 
@@ -47,12 +47,16 @@ class Registry:
 
     :param enabled: whether there are any to be seen (:func:`extensions_enabled`).
     :param abilities: what the worker can do for them.
+    :param elsewhere: the names of the hooks that the worker runs by itself, which are not for this registry to give.
     """
 
-    def __init__(self, *, enabled: bool, abilities: Abilities = EVERYTHING) -> None:
+    def __init__(
+        self, *, enabled: bool, abilities: Abilities = EVERYTHING, elsewhere: frozenset[str] = frozenset()
+    ) -> None:
         self._extensions = extensions()
         self._enabled = enabled
         self._abilities = abilities
+        self._elsewhere = elsewhere
         self._refused: set[str] = set()
         self._failed: list[Refusal] = []
 
@@ -111,6 +115,11 @@ class Registry:
         self._failed.append(Refusal(extension, reason, hint))
         self._extensions.changed()
 
+    def limit(self, abilities: Abilities) -> None:
+        """Note that the worker has turned out to be able to do no more than this."""
+        self._abilities = abilities
+        self._extensions.changed()
+
     def extensions(self) -> list[str]:
         """The names of the extensions whose hooks can run, application-level ones first, each once."""
         classes = [*self._apps(), *(type(instance) for instance in self._instances())]
@@ -131,14 +140,19 @@ class Registry:
             if call is None:
                 continue  # nobody overrode it: it costs nothing
             extension = owner.__name__ if isinstance(owner, type) else type(owner).__name__
-            logger = hook_logger(extension)
-            problem = problem_of(name, call)
-            if problem is None:
-                required = is_ours(owner) and owner.required
-                yield Hook(extension, name, call, logger, is_async_callable(inspect.unwrap(call)), required)
-            elif problem not in self._refused:
+            logger = logging.getLogger(extension)
+            problem = _unawaited(call) if name in self._elsewhere else problem_of(name, call)
+            if problem is not None and problem not in self._refused:
                 self._refused.add(problem)
                 logger.error("%s is not run: %s", name, problem)
+            elif problem is None and name not in self._elsewhere:
+                required = is_ours(owner) and owner.required
+                yield Hook(extension, name, call, logger, is_async_callable(inspect.unwrap(call)), required)
+
+
+def _unawaited(call: Any) -> str | None:
+    name = getattr(call, "__qualname__", repr(call))
+    return f"{name} is async def, and the worker that runs it does not await it" if is_async_callable(call) else None
 
 
 def _ordered(owners: list[Any], function: Function | None) -> list[Any]:

@@ -8,20 +8,22 @@ from typing import Any, NamedTuple
 from ..errors import IndexingError
 from ..function import is_async_callable
 from .hook import APP_LEVEL, ARGUMENTS, CLASSIC, find, is_ours, problem_of
-
-FLAG = "PYTHON_ENABLE_WORKER_EXTENSIONS"
-"""The setting that turns extensions on."""
+from .switches import FLAG
 
 
 class Abilities(NamedTuple):
     """What a worker can do for extensions.
 
     :ivar hooks: the names of the hooks that it runs.
-    :ivar awaits: whether it awaits hooks that are ``async def``.
+    :ivar awaits: whether it awaits classic hooks that are ``async def``.
+    :ivar because: why it runs no other hooks, unless that goes without saying.
+    :ivar hint: what to do about it.
     """
 
     hooks: frozenset[str] = frozenset(ARGUMENTS)
     awaits: bool = True
+    because: str = ""
+    hint: str = "Run the app on the worker of worker-ext, or have its bridge run the hooks on this one."
 
 
 EVERYTHING = Abilities()
@@ -70,10 +72,7 @@ def _refusal(owner: Any, enabled: bool, abilities: Abilities) -> tuple[str, str]
     if find(owner, around) is None:
         return f"it has no {around}, which alone can keep a function from being called", f"Give it an {around}."
     if around not in abilities.hooks:
-        return (
-            f"this worker does not run {around}",
-            "Run the app on the worker of worker-ext, or have its bridge run the hooks on this one.",
-        )
+        return f"this worker does not run {around}{abilities.because and ': '}{abilities.because}", abilities.hint
     for name in ARGUMENTS:
         call = find(owner, name)
         problem = problem_of(name, call) if call is not None else None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..errors import InvocationError
 from ..invocation import LogRecord
@@ -60,12 +60,26 @@ class Call:
     :param done: told once, by :meth:`answer`, how it ended on its worker.
     :param target: the function, as the edition of the app has it that the call is for.
     :param reply: told when all is done that follows: whoever asked for the call.
+    :param names: what the binding expressions of the function can name.
     :ivar since: when it was handed to the supervisor, as ``time.monotonic`` tells it.
     :ivar started: when a worker got it.
     :ivar number: what ties the worker's answer to it.
+    :ivar timeline: its steps as the worker has measured them, if it was asked to.
     """
 
-    __slots__ = ("_done", "function", "invocation_id", "number", "payload", "reply", "since", "started", "target")
+    __slots__ = (
+        "_done",
+        "function",
+        "invocation_id",
+        "names",
+        "number",
+        "payload",
+        "reply",
+        "since",
+        "started",
+        "target",
+        "timeline",
+    )
 
     def __init__(
         self,
@@ -76,6 +90,7 @@ class Call:
         *,
         target: HostedFunction | None = None,
         reply: Reply | None = None,
+        names: Mapping[str, Any] | None = None,
     ) -> None:
         self.function = function
         self.invocation_id = invocation_id
@@ -85,6 +100,8 @@ class Call:
         self.number = 0
         self.target = target
         self.reply = reply
+        self.timeline: list[dict[str, Any]] | None = None
+        self.names = names
         self._done: Reply | None = done
 
     @property

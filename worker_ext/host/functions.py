@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
 from ..errors import ConfigurationError
 from ..runtimes.protocol import unpack_error
+from .bindings.base import InputBinding, OutputBinding, Scope
+from .bindings.registry import make_input, make_output
+from .retries import BY_TRIGGER, retry_policy
 from .routes import Router
-from .settings import HostJson
+from .settings import HostJson, RetryOptions
+from .triggers.base import Trigger
+from .triggers.registry import make_trigger
 
 # fmt: off
 KNOWN_BINDINGS = frozenset((
@@ -40,17 +45,34 @@ class HostedFunction:
 
     :ivar name: its name.
     :ivar trigger: its trigger binding's JSON object.
-    :ivar outputs: names and types of its outputs that this host does not deliver.
+    :ivar inputs: what it is given besides.
+    :ivar outputs: what it writes, by name; ``None`` for what this host does not deliver.
+    :ivar retry: when it is tried again after a failure.
+    :ivar starter: what watches for what starts it; ``None`` for HTTP, and for what this host does not watch for.
+    :ivar bindings: the JSON objects of all its bindings, the trigger's among them.
+    :ivar file: the file that defines it.
+    :ivar is_async: whether it is an ``async def`` function.
     """
 
     name: str
     trigger: Mapping[str, Any]
-    outputs: dict[str, str] = field(default_factory=dict)
+    inputs: list[InputBinding] = field(default_factory=list)
+    outputs: dict[str, OutputBinding | None] = field(default_factory=dict)
+    retry: RetryOptions | None = None
+    starter: Trigger | None = None
+    bindings: Sequence[Mapping[str, Any]] = ()
+    file: str = ""
+    is_async: bool = False
 
     @property
     def is_http(self) -> bool:
         """Whether an HTTP request starts it."""
         return bool(self.trigger["type"] == "httpTrigger")
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether it has inputs or outputs besides its trigger and an HTTP response."""
+        return bool(self.inputs or self.outputs)
 
     @property
     def methods(self) -> list[str]:
@@ -71,8 +93,10 @@ class HostedApp:
     :ivar functions: the functions that are served.
     :ivar router: where their HTTP requests go.
     :ivar problems: why others are not, a text each.
+    :ivar warnings: what has no effect here, a text each.
     :ivar disabled: the names of those that are turned off.
     :ivar extensions: the names of the worker extensions.
+    :ivar errors: those of ``problems`` that are about one function, by its name in lower case.
     """
 
     functions: list[HostedFunction]
@@ -80,10 +104,23 @@ class HostedApp:
     problems: list[str]
     disabled: list[str]
     extensions: list[str]
+    warnings: list[str] = field(default_factory=list)
+    errors: dict[str, list[str]] = field(default_factory=dict)
+
+    def add_problem(self, text: str, function: str | None) -> None:
+        """Note why a function is not served, or what else is wrong with the app."""
+        self.problems.append(f"The '{function}' function is in error: {text}" if function else text)
+        if function:
+            self.errors.setdefault(function.lower(), []).append(text)
 
 
 def host_app(
-    description: Mapping[str, Any], *, route_prefix: str, only: Iterable[str], environ: Mapping[str, str]
+    description: Mapping[str, Any],
+    *,
+    route_prefix: str,
+    only: Iterable[str],
+    environ: Mapping[str, str],
+    host: HostJson | None = None,
 ) -> HostedApp:
     """Decide what of an app is served, and where.
 
@@ -91,15 +128,18 @@ def host_app(
     :param route_prefix: what HTTP routes begin with.
     :param only: the names of the functions to serve; none means all.
     :param environ: the app's settings; ``AzureWebJobs.NAME.Disabled`` turns a function off.
+    :param host: ``host.json``; without it everything that it could say has its default.
     """
-    problems = [_problem_of_indexing(fields) for fields in description["problems"]]
-    app = HostedApp([], Router(route_prefix), problems, [], list(description["extensions"]))
+    app = HostedApp([], Router(route_prefix), [], [], list(description["extensions"]))
+    for fields in description["problems"]:
+        problem = unpack_error(fields)
+        app.add_problem(f"{problem}\n{problem.detail.rstrip()}" if problem.detail else str(problem), problem.function)
     wanted = {name.lower() for name in only}
     known: set[str] = set()
     for function in description["functions"]:
         name = function["name"]
         if name.lower() in known:
-            problems.append(f"there are two functions {name!r}; names must differ in more than their case")
+            app.problems.append(f"there are two functions {name!r}; names must differ in more than their case")
             continue
         known.add(name.lower())
         if wanted and name.lower() not in wanted:
@@ -108,10 +148,12 @@ def host_app(
             app.disabled.append(name)
             continue
         try:
-            app.functions.append(_host_function(function, app.router))
+            hosted = _host_function(function, Scope(name, environ, host), app.router)
+            app.functions.append(hosted)
+            app.warnings += _warnings(function, hosted)
         except ConfigurationError as error:
-            problems.append(f"The '{name}' function is in error: {error}")
-    problems += [f"there is no function {name!r}, which is asked for" for name in only if name.lower() not in known]
+            app.add_problem(str(error), name)
+    app.problems += [f"there is no function {name!r}, which is asked for" for name in only if name.lower() not in known]
     return app
 
 
@@ -131,15 +173,30 @@ def check_http(host: HostJson) -> None:
             raise group["customHeaders"][name].error("a header that HTTP can carry")
 
 
-def _host_function(function: Mapping[str, Any], router: Router[HostedFunction]) -> HostedFunction:
+def _host_function(function: Mapping[str, Any], scope: Scope, router: Router[HostedFunction]) -> HostedFunction:
     name, bindings = function["name"], function["bindings"]
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
             f"{name!r} is no valid function name: a letter, then up to 127 letters, digits, - and _; not 'host'"
         )
     for binding in bindings:
-        _check_binding(binding)
-    hosted = HostedFunction(name, _trigger(function), _undelivered(function))
+        _check_type(binding)
+    trigger = next(binding for binding in bindings if _is_trigger(binding))
+    hosted = HostedFunction(
+        name,
+        trigger,
+        retry=retry_policy(function, trigger["type"], scope.host),
+        bindings=bindings,
+        file=function.get("file", ""),
+        is_async=function.get("isAsync", False),
+    )
+    for binding in bindings:
+        if _is_output(binding):
+            if binding["type"] != "http":
+                hosted.outputs[binding["name"]] = make_output(binding, scope)
+        elif not _is_trigger(binding):
+            hosted.inputs.append(make_input(binding, scope))
+    hosted.starter = make_trigger(trigger, scope)
     if hosted.is_http:
         methods = hosted.trigger.get("methods")
         if methods is not None and not isinstance(methods, list):
@@ -148,32 +205,32 @@ def _host_function(function: Mapping[str, Any], router: Router[HostedFunction]) 
     return hosted
 
 
-def _trigger(function: Mapping[str, Any]) -> Mapping[str, Any]:
-    return next(binding for binding in function["bindings"] if str(binding["type"]).lower().endswith("trigger"))
+def _warnings(function: Mapping[str, Any], hosted: HostedFunction) -> Iterable[str]:
+    kind = str(hosted.trigger["type"])
+    if not hosted.is_http and hosted.starter is None:
+        yield (
+            f"{hosted.name} is loaded, but nothing starts it here: this host does not watch for {kind}s."
+            f" Run it by hand:  POST /admin/functions/{hosted.name}"
+        )
+    if function.get("retry") and hosted.retry is None:
+        instead = BY_TRIGGER.get(kind.lower(), "whoever sends a request can send it again")
+        yield f"The retry policy of {hosted.name} has no effect, as in Azure: {instead}."
 
 
-def _undelivered(function: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        binding["name"]: binding["type"]
-        for binding in function["bindings"]
-        if str(binding.get("direction", "in")).lower() == "out" and binding["type"] != "http"
-    }
-
-
-def _check_binding(binding: Mapping[str, Any]) -> None:
+def _check_type(binding: Mapping[str, Any]) -> None:
     name, found = binding["name"], str(binding["type"])
     if found.lower() not in _KNOWN_LOWER:
         near = get_close_matches(found.lower(), _KNOWN_LOWER, n=1)
         hint = f"Did you mean {_KNOWN_LOWER[near[0]]!r}?" if near else None
         raise ConfigurationError(f"the binding {name!r} has the unknown type {found!r}", hint=hint)
-    if str(binding.get("direction", "in")).lower() == "in" and not found.lower().endswith("trigger"):
-        raise ConfigurationError(f"its input binding {name!r} ({found}) is not available on this host yet")
 
 
-def _problem_of_indexing(fields: dict[str, Any]) -> str:
-    error = unpack_error(fields)
-    text = f"{error}\n{error.detail.rstrip()}" if error.detail else str(error)
-    return f"The '{error.function}' function is in error: {text}" if error.function else text
+def _is_trigger(binding: Mapping[str, Any]) -> bool:
+    return str(binding["type"]).lower().endswith("trigger")
+
+
+def _is_output(binding: Mapping[str, Any]) -> bool:
+    return str(binding.get("direction", "in")).lower() == "out"
 
 
 def _is_disabled(function: Mapping[str, Any], environ: Mapping[str, str]) -> bool:

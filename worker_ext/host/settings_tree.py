@@ -7,13 +7,26 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from worker_ext.errors import ConfigurationError
 from worker_ext.host.settings_timespan import parse_timespan
-from worker_ext.jsonc import Document
 
 Default = TypeVar("Default")
+
+
+class Document(Protocol):
+    """A settings file whose parts know where they are, such as :class:`worker_ext.jsonc.Document`."""
+
+    file: str | None
+    value: Any
+
+    def line(self, path: tuple[str | int, ...] = ()) -> int:
+        """The line of what is at ``path``, counted from 1."""
+
+    def source(self, path: tuple[str | int, ...] = ()) -> str:
+        """The scalar at ``path`` as it is written."""
+
 
 REQUIRED: Any = object()
 """The default of a setting that must be there."""
@@ -136,6 +149,15 @@ class Setting:
         if self._kind == "list":
             return [child._plain() for child in self._elements()]
         return self.mapping() if self._kind == "object" else self._value
+
+    def elements(self) -> list[Setting]:
+        """The elements of a list; none if it is not there or null.
+
+        :raises ConfigurationError: this is no list.
+        """
+        if self._kind == "object" or (self._kind == "value" and not self.is_null):
+            raise self.error("a list")
+        return self._elements()
 
     def _elements(self) -> list[Setting]:
         # An override may add an element out of order, or (by mistake) one whose name is no number.

@@ -8,6 +8,7 @@ ones finish, so that no call fails for it.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -28,7 +29,10 @@ from .worker_process import WorkerCommand, WorkerProcess
 class Policy:
     """Limits of number and time.
 
-    :ivar processes: how many workers run at a time.
+    :ivar processes: how many workers run at a time, or may.
+    :ivar least: how many run at all times; the others are started when calls wait. ``None`` for all of them.
+    :ivar idle_time: seconds after which a worker that is not needed at all times, and has nothing to do, ends.
+    :ivar one_at_a_time: whether a worker is given a call only when it has none, and the others wait.
     :ivar function_timeout: seconds that one invocation may take; ``None`` for no limit.
     :ivar waiting_calls: how many calls may wait for a worker.
     :ivar waiting_time: seconds that a call may wait for a worker.
@@ -41,6 +45,9 @@ class Policy:
     """
 
     processes: int = 1
+    least: int | None = None
+    idle_time: float = math.inf
+    one_at_a_time: bool = False
     function_timeout: float | None = 1800.0
     waiting_calls: int = 1000
     waiting_time: float = 30.0
@@ -95,6 +102,7 @@ class Supervisor:
         self._socket: Listener | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
+        self._recording = False
 
     async def start(self) -> None:
         """Open the socket and start the workers."""
@@ -105,7 +113,7 @@ class Supervisor:
     def submit(self, call: Call) -> None:
         """Have a call run as soon as a worker can take it; ``call.answer`` will tell how it ended."""
         call.since = time.monotonic()
-        worker = self._next_worker()
+        worker = None if self._waiting else self._next_worker()
         if worker is not None:
             self._give(worker, call)
         elif self._closing:
@@ -116,6 +124,7 @@ class Supervisor:
             call.answer(WorkerBusy(f"{len(self._waiting)} invocations are waiting for a worker already"))
         else:
             self._waiting.append(call)
+            self._staff()
 
     def reload(self, policy: Policy) -> None:
         """Load the app anew; the edition that is being served goes on until the new one can take over.
@@ -160,6 +169,17 @@ class Supervisor:
         if self._socket is not None:
             self._socket.close()
 
+    def record_timelines(self) -> None:
+        """From now on have the workers measure the steps of each invocation (:attr:`Call.timeline`)."""
+        self._recording = True
+        for worker in self._workers:
+            worker.record_timelines()
+
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the workers that can take calls."""
+        return [worker.pid for worker in self._workers if worker.ready]
+
     @property
     def running(self) -> int:
         """How many calls are running or waiting."""
@@ -170,6 +190,8 @@ class Supervisor:
     def worker_ready(self, worker: WorkerProcess, app: dict[str, Any]) -> None:
         """Take a worker into service; the first of its generation brings its edition into service."""
         self._console.info("Worker process started and initialized.")
+        if self._recording:
+            worker.record_timelines()
         self._broken = None
         if self._serving != worker.generation:
             self._listener.app_loaded(app)
@@ -177,9 +199,15 @@ class Supervisor:
             for other in self._workers:
                 if other.generation != worker.generation:
                     other.stop()
-        while self._waiting and worker.ready:
-            self._give(worker, self._waiting.popleft())
+        self._feed()
         self._staff()
+
+    def worker_answered(self, worker: WorkerProcess) -> None:
+        """Give it what waits, if it is free again."""
+        if self._waiting:
+            self._feed()
+        elif not worker.calls:
+            worker.idle_since = time.monotonic()
 
     def worker_broken(self, worker: WorkerProcess, error: IndexingError) -> None:
         """Stay with the edition that works, if there is one; an edit of the app will try again."""
@@ -223,16 +251,26 @@ class Supervisor:
         if self._closing or self._restart is not None or self._broken is not None:
             return
         there = sum(worker.generation == self._generation and not worker.stopping for worker in self._workers)
-        if there >= self._policy.processes:
+        wanted = self._wanted
+        if there >= wanted:
             return
         command = self._command()
         if command.debugged and any(worker.stopping for worker in self._workers):
             return
         assert self._socket is not None
-        for _ in range(there, self._policy.processes):
+        for _ in range(there, wanted):
             worker = WorkerProcess(command, self._generation, self)
             self._workers.append(worker)
             worker.start(self._socket.address)
+
+    @property
+    def _wanted(self) -> int:
+        """How many workers there should be: one at least to load an edition of the app that nobody has loaded yet."""
+        policy = self._policy
+        if policy.least is None:
+            return policy.processes
+        busy = sum(bool(worker.calls) for worker in self._workers)
+        return min(policy.processes, max(policy.least, self._serving != self._generation, busy + len(self._waiting)))
 
     def _back_off(self, worker: WorkerProcess) -> None:
         """Have a pause before the next start. Workers that die during one pause are replaced together."""
@@ -270,7 +308,9 @@ class Supervisor:
     # Calls
 
     def _next_worker(self) -> WorkerProcess | None:
-        """The ready worker with the least to do; among equals, each in turn."""
+        """The ready worker with the least to do; among equals, each in turn. An idle one, if each runs one call."""
+        if self._policy.one_at_a_time:
+            return next((worker for worker in self._workers if worker.ready and not worker.calls), None)
         ready = [worker for worker in self._workers if worker.ready] if len(self._workers) > 1 else self._workers
         if len(ready) == 1:
             return ready[0] if ready[0].ready else None
@@ -283,6 +323,11 @@ class Supervisor:
             worker.invoke(call)
         except ProtocolError as error:
             call.answer(InvocationError(error.message))
+
+    def _feed(self) -> None:
+        """Give what waits to workers that can take it."""
+        while self._waiting and (worker := self._next_worker()) is not None:
+            self._give(worker, self._waiting.popleft())
 
     def _fail_waiting(self, reason: str) -> None:
         while self._waiting:
@@ -306,8 +351,17 @@ class Supervisor:
                     worker.idle_since = now
                 elif now - worker.idle_since > policy.exit_grace:
                     worker.kill()
+            elif worker.ready and not worker.calls and now - worker.idle_since > policy.idle_time:
+                self._dismiss(worker)
             elif not worker.connected and not worker.debugged and now - worker.started > policy.connect_timeout:
                 worker.kill(f"did not connect to the host within {policy.connect_timeout:g} s and was ended")
+
+    def _dismiss(self, worker: WorkerProcess) -> None:
+        """End a worker that has been idle for long, if there are more than are needed."""
+        there = sum(other.generation == self._generation and not other.stopping for other in self._workers)
+        if there > self._wanted:
+            self._console.detail(f"Worker process {worker.pid} has been idle and ends.")
+            worker.stop()
 
     def _time_out(self, worker: WorkerProcess, now: float, limit: float) -> None:
         """Answer calls whose time is up; replace a worker whose functions go on nevertheless.

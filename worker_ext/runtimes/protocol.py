@@ -12,6 +12,8 @@ FAILURE    worker → host   number of log lines (u16), the log lines, exception
 LOG        worker → host   invocation id, one log line or more
 CANCEL     host → worker   (the call number says which)
 STOP       host → worker   finish what is running, then end
+RECORD     host → worker   from now on, send a TIMELINE before each RESULT and FAILURE
+TIMELINE   worker → host   JSON of the steps of an invocation (:func:`pack_timeline`)
 =========  ==============  =====================================================================================
 
 A log line is three parts: level as decimal digits, logger name, text. So is an output: the binding's name, the kind
@@ -43,6 +45,8 @@ RESULT_HEAD = Struct("<HHH")
 
 COUNT = Struct("<H")
 
+_STEP = {"name", "extension", "start", "duration", "error"}
+
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 _MAX_LINES = 20_000  # three parts each: what fits in one frame with room for the rest
@@ -61,6 +65,8 @@ class Kind(IntEnum):
     LOG = 7
     CANCEL = 8
     STOP = 9
+    RECORD = 10
+    TIMELINE = 11
 
 
 def pack_lines(records: Sequence[LogRecord]) -> list[bytes]:
@@ -86,6 +92,19 @@ def unpack_lines(parts: Sequence[bytes]) -> list[LogRecord]:
         ]
     except (ValueError, IndexError) as error:
         raise ProtocolError(f"log lines cannot be decoded: {error}") from None
+
+
+def unpack_timeline(data: bytes) -> list[dict[str, Any]]:
+    """Decode the steps of an invocation.
+
+    :returns: of each step its ``name`` (a hook's, empty for the function itself), its ``extension`` (empty for the
+        function), ``start`` (seconds since the invocation began), ``duration`` (seconds) and ``error`` (or ``null``).
+    :raises ProtocolError: if it is no such list.
+    """
+    steps = unpack_json(data)
+    if not isinstance(steps, list) or not all(isinstance(step, dict) and step.keys() == _STEP for step in steps):
+        raise ProtocolError("a timeline is not a list of steps")
+    return steps
 
 
 def pack_error(error: WorkerExtError) -> dict[str, Any]:

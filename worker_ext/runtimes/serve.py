@@ -76,7 +76,7 @@ def stand_by(kind: str) -> NoReturn:
 
     :param kind: the kind of app.
     """
-    from .session import prepare
+    from .app_session import prepare
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(Exception):  # what is missing is told when the app is loaded

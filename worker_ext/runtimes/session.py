@@ -7,26 +7,18 @@ import gc
 import os
 import sys
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import ProtocolError, WorkerExtError
 from ..invocation import Invocation, LogRecord, Outcome
 from ..transports.frames import Frame, FrameConnection
 from ..transports.local_socket import connect
-from .app_path import make_importable
-from .deferral import defer
+from .app_session import AppSession
 from .failure import describe
 from .protocol import COUNT, RESULT_HEAD, Kind, pack_error, pack_json, pack_lines
-from .table import make_runtime
-from .worker_session import WorkerSession, sdk_unusable
-
-if TYPE_CHECKING:
-    from .base import Runtime
 
 
-class Session(WorkerSession):
+class Session(AppSession):
     """The time between a worker's connecting to its host and the connection's end.
 
     :param kind: the kind of app, a key of :data:`worker_ext.runtimes.table.RUNTIMES`.
@@ -45,8 +37,8 @@ class Session(WorkerSession):
         self._address = address
         self._secret = secret
         self._connection: FrameConnection | None = None
-        self._runtime: Runtime | None = None
         self._calls: dict[int, str] = {}  # call number → invocation id
+        self._recording = False
         self._stopping: asyncio.Task[None] | None = None  # kept, as the loop itself would forget it
 
     async def run(self) -> None:
@@ -60,7 +52,7 @@ class Session(WorkerSession):
         connection.send(Kind.HELLO, 0, [self._secret.encode(), pack_json(hello)])
         self._capture()
         try:
-            description = await self._load()
+            description = await self._load(self._kind, self._script_root)
         except WorkerExtError as error:
             self._finish(connection, Kind.BROKEN, [pack_json(pack_error(error))])
         else:
@@ -70,30 +62,14 @@ class Session(WorkerSession):
             connection.send(Kind.READY, 0, [pack_json(description)])
         await self._ended.wait()
 
-    async def _load(self) -> dict[str, object]:
-        make_importable(self._script_root)
-        registry = self._make_worker()
-        try:
-            self._runtime = prepare(self._kind)
-        except ImportError as error:
-            raise sdk_unusable(error) from error
-        assert self._worker is not None
-        app = self._runtime.load(self._script_root)
-        for loaded in app.functions:
-            self._worker.load(loaded.function)
-        await self._worker.startup()
-        return {
-            "functions": [loaded.description for loaded in app.functions],
-            "problems": [pack_error(problem) for problem in app.problems],
-            "extensions": registry.extensions(),
-        }
-
     def _on_frame(self, connection: FrameConnection, frame: Frame) -> None:
         if frame.kind == Kind.INVOKE:
             self._invoke(connection, frame)
         elif frame.kind == Kind.CANCEL:
             assert self._worker is not None
             self._worker.cancel(self._calls.get(frame.call, ""))
+        elif frame.kind == Kind.RECORD:
+            self._recording = True
         elif frame.kind == Kind.STOP:
             self._stopping = self._loop.create_task(self._stop(connection))
         else:
@@ -101,7 +77,6 @@ class Session(WorkerSession):
 
     def _invoke(self, connection: FrameConnection, frame: Frame) -> None:
         assert self._worker is not None
-        assert self._runtime is not None
         name, identifier, *payload = frame.parts
         invocation_id = identifier.decode()
         try:
@@ -122,7 +97,6 @@ class Session(WorkerSession):
         if outcome.error is not None:
             self._fail(connection, call, outcome.error, lines)
             return
-        assert self._runtime is not None
         try:
             answer = self._runtime.encode(invocation, outcome.value)
             packed = pack_lines(lines)
@@ -156,14 +130,3 @@ class Session(WorkerSession):
     def _on_lost(self, _connection: FrameConnection, _error: Exception | None) -> None:
         self._connection = None
         self._ended.set()
-
-
-def prepare(kind: str) -> Runtime:
-    """Import what runs apps of a kind: late, so that the host can be told if the app's Python lacks a package for it.
-
-    :param kind: a key of :data:`worker_ext.runtimes.table.RUNTIMES`.
-    :raises ImportError: if it does.
-    """
-    defer("werkzeug")
-    import_module("worker_ext.worker.worker")
-    return make_runtime(kind)

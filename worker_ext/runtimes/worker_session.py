@@ -9,6 +9,7 @@ import sys
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from .. import __version__
 from ..errors import IndexingError
 from ..invocation import LogRecord
 from ..worker import propagation
@@ -65,15 +66,20 @@ class WorkerSession(ABC):
     def _make_worker(self) -> Registry:
         """Make the worker and the registry of its extensions, with the settings that there are now.
 
+        The app's own packages must be importable: extensions that the settings name are imported now.
+
         :raises IndexingError: if the app's Python lacks the package that these need.
+        :raises ConfigurationError: if an extension that the settings name cannot be used.
         """
         defer("werkzeug")
         try:
+            from ..hooks.discovery import load_named
             from ..hooks.registry import Registry, extensions_enabled
             from ..worker.worker import Worker
         except ImportError as error:
             raise sdk_unusable(error) from error
         registry = Registry(enabled=extensions_enabled())
+        load_named(provided={"worker-ext": __version__})
         self._worker = Worker(self._loop, registry, self.logs)
         return registry
 

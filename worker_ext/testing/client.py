@@ -241,8 +241,8 @@ class FunctionAppClient(_Client[Response, InvocationResult]):
         read, as it is different on every machine. Extensions are on unless ``PYTHON_ENABLE_WORKER_EXTENSIONS`` is set.
     :param clock: the time that triggers go by, or the :class:`Clock` that shows it.
     :param extensions: extensions that run: application-level classes, function-level instances, or functions that make
-        one, such as a :class:`RecordingExtension`. If left out, those that a folder's app imports; for a module or an
-        app object, all that have registered in this process.
+        one, such as a :class:`RecordingExtension`. If left out, those that the app imports; for a module or an app
+        object, those that the modules of its functions define or import.
     :raises ConfigurationError: if ``app`` is no app.
     """
 

@@ -14,37 +14,26 @@ Whatever has no method of its own is sent with :meth:`RpcHost.send`.
 
 from __future__ import annotations
 
-import contextlib
-import itertools
+import json
 import os
 import subprocess
 import sys
 import threading
 import uuid
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from queue import SimpleQueue
 from types import TracebackType
 from typing import Any
 
-import grpc
-
 import worker_ext
 from worker_ext.runtimes.azure.rpc import functions_rpc_pb2 as messages
+from worker_ext.testing.rpc_stream import RpcStream, WorkerGone
 
 __all__ = ["OUR_WORKER", "RpcHost", "WorkerGone", "messages", "typed"]
 
 OUR_WORKER = (sys.executable, str(Path(worker_ext.__file__).with_name("boot.py")))
 """The command line of our worker, with the interpreter that runs the tests."""
-
-_METHOD = "/AzureFunctionsRpcMessages.FunctionRpc/EventStream"
-_NO_LIMITS = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0))
-
-
-class WorkerGone(Exception):
-    """The worker has ended, or its stream has, before it answered."""
 
 
 def typed(value: Any) -> messages.TypedData:
@@ -52,8 +41,6 @@ def typed(value: Any) -> messages.TypedData:
 
     A value that is ``TypedData`` already is given back.
     """
-    import json
-
     if isinstance(value, messages.TypedData):
         return value
     if isinstance(value, str):
@@ -67,7 +54,7 @@ def typed(value: Any) -> messages.TypedData:
     return messages.TypedData(json=json.dumps(value))
 
 
-class RpcHost:
+class RpcHost(RpcStream):
     """A host and its one worker process, which ends with the ``with`` block.
 
     :param folder: the app's folder.
@@ -76,7 +63,6 @@ class RpcHost:
     :param deadline: seconds that anything may take before it is given up.
     :param newer: whether to start the worker with the newer form of the command line, instead of the older one.
     :ivar process: the worker process.
-    :ivar logs: the ``RpcLog`` messages so far.
     :ivar printed: the lines that the worker wrote to its own stdout and stderr.
     :ivar functions: function name → id, as far as the worker or the test has told.
     :ivar capabilities: what the worker said that it can do.
@@ -91,34 +77,22 @@ class RpcHost:
         deadline: float = 30.0,
         newer: bool = True,
     ) -> None:
+        super().__init__(deadline)
         self.folder = Path(folder).resolve()
-        self.logs: list[messages.RpcLog] = []
         self.printed: list[str] = []
         self.functions: dict[str, str] = {}
         self.capabilities: dict[str, str] = {}
         self.worker_id = str(uuid.uuid4())
-        self.deadline = deadline
         self._command = tuple(command)
         self._environ = dict(environ or {})
         self._newer = newer
-        self._outbox: SimpleQueue[bytes | None] = SimpleQueue()
-        self._answers: defaultdict[str, deque[messages.StreamingMessage]] = defaultdict(deque)
-        self._running: dict[str, Future[messages.InvocationResponse]] = {}
-        self._changed = threading.Condition()
-        self._reading = threading.Event()
-        self._reading.set()
-        self._gone = False
-        self._numbers = itertools.count(1)
-        self._server = grpc.server(ThreadPoolExecutor(2, "rpc-host"), options=_NO_LIMITS)
-        self._server.add_generic_rpc_handlers((_Service(self._serve),))
-        self.port = self._server.add_insecure_port("127.0.0.1:0")
         self.process: subprocess.Popen[bytes]
 
     # Its life
 
     def __enter__(self) -> RpcHost:
         """Listen, and start the worker."""
-        self._server.start()
+        self.listen()
         self.process = subprocess.Popen(
             [*self._command, *self._arguments()],
             stdin=subprocess.DEVNULL,
@@ -142,9 +116,7 @@ class RpcHost:
         """End the worker, by force if need be."""
         self.process.kill()
         self.process.wait(self.deadline)
-        self._reading.set()
-        self._outbox.put(None)
-        self._server.stop(None).wait(self.deadline)
+        self.close()
         self._printer.join(self.deadline)
         if self.process.stdout is not None:
             self.process.stdout.close()
@@ -161,51 +133,6 @@ class RpcHost:
         for function in response.function_metadata_results:
             if not function.status.exception.message:
                 _check(self.load(function).result)
-
-    # Messages
-
-    def send(self, *, request_id: str = "", **content: Any) -> str:
-        """Send a message and give its request id.
-
-        :param request_id: made up if it is not given.
-        :param content: the one field of ``StreamingMessage`` that it carries, such as ``worker_status_request``.
-        """
-        request_id = request_id or f"request-{next(self._numbers)}"
-        self.send_bytes(messages.StreamingMessage(request_id=request_id, **content).SerializeToString())
-        return request_id
-
-    def send_bytes(self, data: bytes) -> None:
-        """Send bytes that need not be a message."""
-        self._outbox.put(data)
-
-    def receive(self, kind: str) -> messages.StreamingMessage:
-        """Wait for the next message of a kind.
-
-        :raises WorkerGone: if the worker ends before.
-        """
-        self.wait_until(lambda: bool(self._answers[kind]))
-        return self._answers[kind].popleft()
-
-    def request(self, answer: str, **content: Any) -> Any:
-        """Send a message, and wait for its answer.
-
-        :param answer: the field of ``StreamingMessage`` that carries the answer.
-        :param content: see :meth:`send`.
-        """
-        self.send(**content)
-        return getattr(self.receive(answer), answer)
-
-    def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Wait until what the worker sends has made ``condition()`` true.
-
-        :raises WorkerGone: if the worker ends before.
-        :raises TimeoutError: if it takes longer than :attr:`deadline`.
-        """
-        with self._changed:
-            if not self._changed.wait_for(lambda: condition() or self._gone, self.deadline):
-                raise TimeoutError(f"the worker has not done it within {self.deadline:g} s; it printed {self.printed}")
-            if not condition():
-                raise WorkerGone(f"the worker has ended; it printed {self.printed}")
 
     # What a host asks for
 
@@ -276,16 +203,6 @@ class RpcHost:
                 request.input_data.add(name=name, data=typed(value))
         return self.submit(request)
 
-    def submit(self, request: messages.InvocationRequest) -> Future[messages.InvocationResponse]:
-        """Send a request as it is; see :meth:`invoke`. The future is resolved on the thread that reads."""
-        future: Future[messages.InvocationResponse] = Future()
-        with self._changed:
-            if self._gone:
-                raise WorkerGone("the worker has ended")
-            self._running[request.invocation_id] = future
-        self.send(invocation_request=request)
-        return future
-
     def call(self, function: str, inputs: Mapping[str, Any] | None = None, **more: Any) -> messages.InvocationResponse:
         """Invoke a function and wait for its answer; see :meth:`invoke`."""
         return self.invoke(function, inputs, **more).result(self.deadline)
@@ -324,20 +241,6 @@ class RpcHost:
         self.send(worker_terminate=request)
         return self.process.wait(grace + self.deadline)
 
-    # Being a difficult host
-
-    def stop_reading(self) -> None:
-        """Read nothing more from the worker."""
-        self._reading.clear()
-
-    def go_on_reading(self) -> None:
-        """Undo :meth:`stop_reading`."""
-        self._reading.set()
-
-    def lines(self, invocation_id: str | None = None) -> list[str]:
-        """The text of the log lines so far: all, or those of one invocation."""
-        return [log.message for log in list(self.logs) if invocation_id in (None, log.invocation_id)]
-
     def _arguments(self) -> list[str]:
         if self._newer:
             return [
@@ -349,57 +252,14 @@ class RpcHost:
         words = ["--host", "127.0.0.1", "--port", str(self.port), "--workerId", self.worker_id]
         return [*words, "--requestId", "start", "--grpcMaxMessageLength", str(2**31 - 1)]
 
-    def _serve(self, incoming: Iterator[bytes], _context: grpc.ServicerContext) -> Iterator[bytes]:
-        threading.Thread(target=self._read, args=(incoming,), daemon=True).start()
-        yield from iter(self._outbox.get, None)
-
-    def _read(self, incoming: Iterator[bytes]) -> None:
-        with contextlib.suppress(grpc.RpcError):
-            for data in incoming:
-                self._reading.wait()
-                self._take(messages.StreamingMessage.FromString(data))
-        self._end()
-
-    def _take(self, message: messages.StreamingMessage) -> None:
-        kind = message.WhichOneof("content")
-        if kind == "invocation_response":
-            response = message.invocation_response
-            future = self._running.pop(response.invocation_id, None)
-            if future is not None:
-                future.set_result(response)
-                return
-        with self._changed:
-            if kind == "rpc_log":
-                self.logs.append(message.rpc_log)
-            else:
-                self._answers[kind].append(message)
-            self._changed.notify_all()
-
-    def _end(self) -> None:
-        with self._changed:
-            self._gone = True
-            running, self._running = self._running, {}
-            self._changed.notify_all()
-        for future in running.values():
-            future.set_exception(WorkerGone("the worker has ended before it answered"))
-        self._outbox.put(None)
-
     def _read_output(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.printed.append(line.decode(errors="replace").rstrip("\r\n"))
-        self._end()
+        self.end()
 
-
-class _Service(grpc.GenericRpcHandler):  # type: ignore[misc, unused-ignore]
-    """The one method that a host serves."""
-
-    def __init__(self, serve: Callable[[Iterator[bytes], grpc.ServicerContext], Iterator[bytes]]) -> None:
-        self._serve = serve
-
-    def service(self, details: grpc.HandlerCallDetails) -> Any:
-        """Give the handler of a call (called by gRPC)."""
-        return grpc.stream_stream_rpc_method_handler(self._serve) if details.method == _METHOD else None
+    def _last_words(self) -> str:
+        return f"it printed {self.printed[-20:]}; {super()._last_words()}"
 
 
 def _check(result: messages.StatusResult) -> None:

@@ -12,16 +12,14 @@ trust in the sender beyond :data:`MAX_FRAME`.
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from struct import Struct
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar
 
 from ..errors import ProtocolError
+from .any_thread import AnyThreadProtocol
 
 MAX_FRAME = 256 * 1024 * 1024
 """The largest frame that is accepted, in bytes: a 100 MB body with its headers, and room to spare."""
@@ -123,13 +121,12 @@ def _cut(source: _Sliced, at: int, lengths: Iterable[int]) -> list[_Sliced]:
     return parts
 
 
-class FrameConnection(asyncio.Protocol):
+class FrameConnection(AnyThreadProtocol):
     """One end of a connection that carries frames. Any thread may send.
 
     A frame is written at once by the thread that sends it: a short function would take longer to wake the event loop
-    than to run. Frames that are sent while received ones are being handled leave together when the last of them has
-    been handled. Nothing ever waits for the end of a loop turn: holding frames back that long was measured to save no
-    processor time and to cost a fifth of the rate, because both sides then wait for each other.
+    than to run. Nothing ever waits for other frames to leave with: holding them back until the end of a loop turn was
+    measured to save no processor time and to cost a fifth of the rate, because both sides then wait for each other.
 
     :param on_frame: called with the connection and each frame; may be replaced while the connection lives.
     :param on_lost: called once when the connection has ended, with the error if there was one.
@@ -140,35 +137,18 @@ class FrameConnection(asyncio.Protocol):
         on_frame: Callable[[FrameConnection, Frame], None],
         on_lost: Callable[[FrameConnection, Exception | None], None],
     ) -> None:
+        super().__init__()
         self.on_frame = on_frame
         self._on_lost = on_lost
         self._decoder = Decoder()
-        self._loop = asyncio.get_running_loop()
-        self._home = threading.get_ident()
-        self._lock = threading.Lock()
-        self._transport: asyncio.Transport | None = None
-        self._descriptor = -1
-        self._batch: list[bytes] | None = None
-        self._overflow: list[bytes] = []  # what other threads could not write; in order, before all that comes later
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the transport (called by asyncio)."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its base class
-        if sys.platform != "win32":  # where a socket is no file descriptor
-            self._descriptor = transport.get_extra_info("socket").fileno()
 
     def data_received(self, data: bytes) -> None:
         """Decode and hand over what arrived (called by asyncio)."""
-        batch = self._batch = []
         try:
             for frame in self._decoder.feed(data):
                 self.on_frame(self, frame)
         except ProtocolError as error:
             self._fail(error)
-        finally:
-            self._batch = None
-            if batch:
-                self._write(b"".join(batch) if len(batch) > 1 else batch[0])
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner that the other side has gone (called by asyncio)."""
@@ -182,53 +162,16 @@ class FrameConnection(asyncio.Protocol):
         :raises ProtocolError: if the frame is too large.
         """
         data = encode(kind, call, parts)
-        if threading.get_ident() != self._home:
-            self._write_elsewhere(data)
-        elif self._batch is not None:
-            self._batch.append(data)
-        else:
+        if threading.get_ident() == self._home:
             self._write(data)
+        else:
+            self._write_elsewhere(data)
 
     def close(self) -> None:
         """Close after everything that was sent has left."""
-        if self._batch:  # a received frame is being handled: what was sent meanwhile is still here
-            self._write(b"".join(self._batch))
-            self._batch.clear()
         self._flush()
         if self._transport is not None:
             self._transport.close()
-
-    def _write(self, data: bytes) -> None:
-        """Write on the loop's thread."""
-        with self._lock:
-            if self._overflow:
-                self._overflow.append(data)
-            elif self._transport is not None:
-                self._transport.write(data)
-
-    def _write_elsewhere(self, data: bytes) -> None:
-        """Write on another thread: straight to the socket if nothing is waiting, else through the loop."""
-        with self._lock:
-            if self._transport is None:
-                return
-            if not self._overflow:
-                if self._descriptor >= 0 and not self._transport.get_write_buffer_size():
-                    try:
-                        data = data[os.write(self._descriptor, data) :]
-                    except BlockingIOError:
-                        pass
-                    except OSError:
-                        return  # the other side has gone; the loop is about to notice
-                if not data:
-                    return
-                self._loop.call_soon_threadsafe(self._flush)
-            self._overflow.append(data)
-
-    def _flush(self) -> None:
-        with self._lock:
-            overflow, self._overflow = self._overflow, []
-            if overflow and self._transport is not None:
-                self._transport.write(b"".join(overflow))
 
     def _fail(self, error: ProtocolError) -> None:
         with self._lock:

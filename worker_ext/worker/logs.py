@@ -17,7 +17,6 @@ from functools import wraps
 from typing import TextIO
 
 from ..context import thread_local_storage
-from ..hooks.logger import LineHandler
 from ..hooks.switches import is_on
 from ..invocation import MOST_LINES, Invocation, LogRecord, current_invocation
 from . import log_shortcut
@@ -41,7 +40,7 @@ Ship = Callable[[str, list[LogRecord]], None]
 """Sends lines; the first argument is the id of their invocation, empty for lines that belong to none."""
 
 
-class LogCollector(LineHandler):
+class LogCollector(logging.Handler):
     """Collects the lines of this process by invocation. Lines may come from any thread.
 
     :param loop: the loop on which lines are sent that cannot wait for an answer.

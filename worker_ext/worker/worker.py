@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import IndexingError
 from ..function import Function
-from ..hooks.lifecycle import Lifecycle, Readiness
+from ..hooks.lifecycle import SHUTDOWN_LIMIT, Lifecycle, Readiness
 from ..hooks.log_review import LogReview
 from ..hooks.pipeline import Pipeline, run, run_async, run_load_hooks
 from ..hooks.registry import Registry
@@ -23,9 +23,6 @@ from .logs import LogCollector
 
 Done = Callable[[Outcome, list[LogRecord]], None]
 """Told how an invocation ended, with the log lines that have not been sent yet; on the thread that ran it."""
-
-SHUTDOWN_LIMIT = 2.0
-"""Seconds that the ``on_shutdown`` hooks of all extensions have."""
 
 
 class Worker:

@@ -16,6 +16,7 @@ from ..base import Answer, LoadedApp, LoadedFunction, Runtime
 from ..protocol import unpack_json
 from . import http, loader
 from .bindings import BoundFunction
+from .request import FrameRequest
 from .trigger_payload import Retry
 
 
@@ -56,15 +57,17 @@ class AzureRuntime(Runtime):
         function = bound.function
         arguments: dict[str, Any]
         if bound.is_http:
-            request, headers = http.decode_request(payload)
-            trace_parent, trace_state = headers.get("traceparent", ""), headers.get("tracestate", "")
+            end = len(payload) - 3 * (len(bound.inputs) - 1)  # after which the other inputs follow
+            request = FrameRequest(payload if end == len(payload) else payload[:end])
+            trace_parent, trace_state = request.header(b"traceparent"), request.header(b"tracestate")
             context = Context(name, function.directory, invocation_id, trace_parent, trace_state)
-            arguments = {bound.trigger.binding.name: request}
+            arguments = _decode_inputs(bound, {}, payload, end) if end < len(payload) else {}
+            arguments[bound.trigger.binding.name] = request
         else:
             envelope = unpack_json(payload[0])
             retry = _retry_context(envelope["retry"])
             context = Context(name, function.directory, invocation_id, retry_context=retry)
-            arguments = _decode_inputs(bound, envelope["metadata"], payload)
+            arguments = _decode_inputs(bound, envelope["metadata"], payload, 1)
         return bound.invocation(arguments, context)
 
     def encode(self, invocation: Invocation, value: Any) -> Answer:
@@ -100,13 +103,16 @@ def _retry_context(fields: Sequence[Any] | None) -> RetryContext | None:
     return RetryContext(retry.retries, retry.limit, retry.error or None)
 
 
-def _decode_inputs(bound: BoundFunction, metadata: Mapping[str, Any], payload: Sequence[bytes]) -> dict[str, Any]:
+def _decode_inputs(
+    bound: BoundFunction, metadata: Mapping[str, Any], payload: Sequence[bytes], start: int
+) -> dict[str, Any]:
     known = {name: Datum(json.dumps(value), "json") for name, value in metadata.items()}
     arguments: dict[str, Any] = dict.fromkeys(bound.inputs)
-    for at in range(1, len(payload), 3):
+    for at in range(start, len(payload), 3):
         name, kind, data = payload[at].decode(), payload[at + 1].decode(), payload[at + 2]
-        datum = Datum(data if kind == "bytes" else data.decode(), kind)
-        arguments[name] = bound.inputs[name].decode(datum, known)
+        if kind:
+            datum = Datum(data if kind == "bytes" else data.decode(), kind)
+            arguments[name] = bound.inputs[name].decode(datum, known)
     return arguments
 
 

@@ -1,8 +1,10 @@
 """All triggers but HTTP, the host's half: how what a trigger gives is laid out in an invocation.
 
 Payload of an invocation: a JSON object (``metadata``: what the trigger knows besides its data; ``retry``: the number of
-this retry, the most there can be, and what the last try raised), then name, kind and data of each input in turn. The
-kinds are ``string``, ``bytes`` and ``json``. Nothing here imports the SDK, as the host must start fast.
+this retry, the most there can be, and what the last try raised), then name, kind and data of each input in turn, the
+trigger's among them. The kinds are ``string``, ``bytes`` and ``json``; an empty one stands for nothing. The inputs of
+an HTTP function come in the same form at the end of its payload (:mod:`.http_payload`). Nothing here imports the SDK,
+as the host must start fast.
 """
 
 from __future__ import annotations
@@ -35,7 +37,15 @@ def encode_trigger(
     :param metadata: what the trigger knows besides its data, as JSON can carry it.
     :param retry: where the invocation stands, if its function has a retry policy.
     """
-    parts = [pack_json({"metadata": dict(metadata or {}), "retry": retry})]
+    return [pack_json({"metadata": dict(metadata or {}), "retry": retry}), *encode_inputs(inputs)]
+
+
+def encode_inputs(inputs: Iterable[tuple[str, str, bytes]]) -> list[bytes]:
+    """Lay out inputs.
+
+    :param inputs: name, kind and data of each.
+    """
+    parts = []
     for name, kind, data in inputs:
-        parts += (name.encode(), kind.encode(), data)
+        parts += [name.encode(), kind.encode(), data]
     return parts

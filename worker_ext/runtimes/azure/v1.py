@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from ... import jsonc
 from ...errors import ConfigurationError, IndexingError
 from ...function import definition_of
+from ..user_code import APP_PACKAGE, import_user_module, make_package
 from .bindings import Binding, BoundFunction, bind
-from .user_code import APP_PACKAGE, import_user_module
 
 _logger = logging.getLogger("worker_ext")
 
 
 def index(script_root: Path) -> Iterator[BoundFunction | IndexingError]:
     """Yield each function of the app, or why it cannot be loaded; each stands for itself."""
-    _make_package(script_root)
+    make_package(APP_PACKAGE, script_root)
     for file in function_files(script_root):
         try:
             yield _load(_Declaration(file), script_root)
@@ -47,7 +45,7 @@ def load_one(
     :raises IndexingError: if it cannot be loaded.
     """
     if APP_PACKAGE not in sys.modules:
-        _make_package(script_root)
+        make_package(APP_PACKAGE, script_root)
     parts = script.relative_to(script_root).with_suffix("").parts
     module = ".".join((APP_PACKAGE, *(parts[:-1] if parts[-1] == "__init__" else parts)))
     imported = import_user_module(module, script_root, script, function=name)
@@ -62,12 +60,6 @@ def load_one(
         )
     file, line = definition_of(call) or (str(script), None)
     return bind(name, call, bindings, directory=str(folder), file=file, line=line)
-
-
-def _make_package(script_root: Path) -> None:
-    spec = ModuleSpec(APP_PACKAGE, None, is_package=True)
-    spec.submodule_search_locations = [str(script_root)]
-    sys.modules[APP_PACKAGE] = importlib.util.module_from_spec(spec)
 
 
 class _Declaration:

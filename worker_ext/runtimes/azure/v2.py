@@ -15,8 +15,8 @@ import azure.functions as sdk
 
 from ...errors import ConfigurationError, IndexingError
 from ...function import definition_of
+from ..user_code import import_user_module, located
 from .bindings import Binding, BoundFunction, bind
-from .user_code import import_user_module, located
 
 SCRIPT_SETTING = "PYTHON_SCRIPT_FILE_NAME"
 """The setting that names another file than ``function_app.py``."""

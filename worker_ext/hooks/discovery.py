@@ -1,0 +1,176 @@
+"""Extensions that an app names in its settings instead of importing them.
+
+A package offers its extension through the entry-point group :data:`GROUP`. What is named in :data:`SETTING` is imported
+before the app's own code, which registers it, and is configured from settings. What the app itself tells ``configure``
+then comes later, and so it wins.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points, version
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from azure.functions import AppExtensionBase
+
+from ..errors import ConfigurationError
+from .configuration import configure, prefix_of
+
+GROUP = "worker_ext.extensions"
+"""The entry-point group; the names in it are what :data:`SETTING` lists."""
+
+SETTING = "WORKER_EXT_EXTENSIONS"
+"""The setting that lists extensions, with commas, in their order; ``*`` stands for all there are, by name."""
+
+
+_OPTION = re.compile(r"WORKER_EXT_\w+?__", re.IGNORECASE)
+_logger = logging.getLogger("worker_ext")
+
+
+class Named(NamedTuple):
+    """An extension that has been loaded because a setting names it.
+
+    :ivar name: its name there.
+    :ivar extension: the extension.
+    """
+
+    name: str
+    extension: type
+
+
+def load_named(
+    environ: Mapping[str, str] = os.environ, provided: Mapping[str, str] = MappingProxyType({})
+) -> list[Named]:
+    """Import and configure what :data:`SETTING` names. Call this when the app's packages can be imported.
+
+    :param environ: the settings.
+    :param provided: versions of packages that are there without being installed, by their names.
+    :raises ConfigurationError: if an extension is not installed, needs another version of a package than is installed,
+        cannot be imported, or does not take what the settings tell it.
+    """
+    listed = [name.strip() for name in environ.get(SETTING, "").split(",") if name.strip()]
+    offered = _offered() if listed else {}
+    names = sorted(offered) if listed == ["*"] else list(dict.fromkeys(listed))
+    found = [Named(name, _load(name, offered, provided)) for name in names]
+    for name, extension in found:
+        configure(name, extension, environ)
+    prefixes = tuple(prefix_of(name) for name in names)
+    for setting in sorted(environ):
+        if _OPTION.match(setting) and not setting.upper().startswith(prefixes):
+            _logger.warning("the setting %s has no effect: %s does not name an extension called so", setting, SETTING)
+    return found
+
+
+def _offered() -> dict[str, list[EntryPoint]]:
+    offered: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group=GROUP):
+        if point not in offered.setdefault(point.name, []):  # a folder that is twice on the path has everything twice
+            offered[point.name].append(point)
+    return offered
+
+
+def _load(name: str, offered: Mapping[str, list[EntryPoint]], provided: Mapping[str, str]) -> type:
+    points = offered.get(name, [])
+    if not points:
+        raise _missing(name, offered)
+    if len(points) > 1:
+        packages = " and ".join(sorted(_package(point) for point in points))
+        raise ConfigurationError(
+            f"{SETTING} names {name}, and more than one package offers an extension of that name: {packages}",
+            hint="Uninstall all but one of them.",
+        )
+    point = points[0]
+    if conflicts := _conflicts(point.dist, provided):
+        raise ConfigurationError(
+            f"the extension {name} ({_package(point)}) needs {' and '.join(conflicts)}",
+            hint=f"Install versions that go together:  {sys.executable} -m pip install --upgrade {_project(point)}",
+        )
+    try:
+        extension = point.load()
+    except BaseException as error:  # SystemExit too: a package must not end the worker by being imported
+        raise _broken(name, point, error) from error
+    if not (isinstance(extension, type) and issubclass(extension, AppExtensionBase)):
+        raise ConfigurationError(
+            f"the extension {name} ({_package(point)}) is {extension!r}, which is no application-level extension",
+            hint=f"Take {name} out of {SETTING}, and use it in the app's code.",
+        )
+    return extension
+
+
+def _missing(name: str, offered: Iterable[str]) -> ConfigurationError:
+    there = ", ".join(sorted(offered)) or "none"
+    near = get_close_matches(name, offered, n=1)
+    return ConfigurationError(
+        f"{SETTING} names {name}, which no installed package offers; there are: {there}",
+        hint=f"Did you mean {near[0]}?"
+        if near
+        else f"Is its package in requirements.txt, and installed for the app's Python?\n"
+        f"  {sys.executable} -m pip install -r requirements.txt",
+    )
+
+
+def _broken(name: str, point: EntryPoint, error: BaseException) -> ConfigurationError:
+    frames = traceback.extract_tb(error.__traceback__)
+    where = frames[-1] if frames else None
+    module = getattr(error, "name", None)
+    if isinstance(error, ModuleNotFoundError) and module and point.module.startswith(module):
+        reason = f"its package has no module {module}: its installation is damaged"
+    else:
+        reason = f"{type(error).__name__}: {error}"
+    return ConfigurationError(
+        f"the extension {name} ({_package(point)}) is installed but cannot be imported: {reason}",
+        file=where.filename if where else None,
+        line=where.lineno if where else None,
+        hint=f"Install it anew, or take it out of {SETTING}:  "
+        f"{sys.executable} -m pip install --force-reinstall {_project(point)}",
+    )
+
+
+def _project(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.module
+
+
+def _package(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else point.module
+
+
+def _conflicts(package: Distribution | None, provided: Mapping[str, str]) -> list[str]:
+    """What a package requires in a version that is not the installed one. What is missing shows when it is imported."""
+    parse = _requirement_parser()
+    if package is None or parse is None:
+        return []
+    found = []
+    for text in package.requires or ():
+        requirement = parse(text)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        installed = provided.get(requirement.name) or _installed(requirement.name)
+        if installed is not None and not requirement.specifier.contains(installed, prereleases=True):
+            found.append(f"{requirement.name}{requirement.specifier}, but {installed} is installed")
+    return found
+
+
+def _installed(project: str) -> str | None:
+    try:
+        return version(project)
+    except PackageNotFoundError:
+        return None
+
+
+def _requirement_parser() -> Callable[[str], Any] | None:
+    """``packaging``'s, which an app need not have, but nearly always its pip has; without it nothing is checked."""
+    try:
+        from packaging.requirements import Requirement
+    except ImportError:
+        try:
+            from pip._vendor.packaging.requirements import Requirement  # type: ignore[assignment]
+        except ImportError:
+            return None
+    return Requirement

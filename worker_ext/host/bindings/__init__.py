@@ -1,0 +1,1 @@
+"""What functions read and write besides their trigger: storage queues, blobs and tables, and binding expressions."""

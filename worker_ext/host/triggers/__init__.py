@@ -1,0 +1,1 @@
+"""What starts functions besides HTTP: one module for each kind of trigger."""
