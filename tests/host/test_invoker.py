@@ -12,6 +12,7 @@ from worker_ext.host.call import Call, CallOutcome, FunctionFailed, Result
 from worker_ext.host.console import Console
 from worker_ext.host.functions import HostedFunction
 from worker_ext.host.invoker import Invoker, new_invocation_id
+from worker_ext.host.storage import Storage
 from worker_ext.invocation import LogRecord
 
 HELLO = HostedFunction("hello", {"type": "httpTrigger", "name": "req"})
@@ -51,7 +52,7 @@ class Bench:
     def __init__(self) -> None:
         self.stream = io.StringIO()
         self.workers = Workers()
-        self.invoker = Invoker(self.workers, Console(self.stream))  # type: ignore[arg-type]
+        self.invoker = Invoker(self.workers, Console(self.stream), Storage())  # type: ignore[arg-type]
         self.recorder = Recorder()
         self.invoker.add_listener(self.recorder)
         self.replies: list[CallOutcome] = []

@@ -23,6 +23,6 @@ def install() -> None:
     running = next((package for package in STOCK_PACKAGES if package in sys.modules), None)
     is_unknown_worker = "azure.functions" in sys.modules and not _HOST_OPTIONS.isdisjoint(sys.argv)
     if running is not None or is_unknown_worker:
-        from .bridge import install_in
+        from .installation import install_in
 
         install_in(running)

@@ -14,15 +14,13 @@ import sys
 from collections.abc import Callable
 from functools import update_wrapper, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from ..function import Function, definition_of
-from .contexts import where_context_is
+from .bridge import Bridge
+from .contexts import added_context, where_context_is
 from .shape import UnknownShape, part_of
-
-if TYPE_CHECKING:
-    from .bridge import Bridge
 
 
 def script_name() -> str:
@@ -83,23 +81,28 @@ def _with_hooks(declared: Any, bridge: Bridge, package: str) -> Any:
     entrance = bridge.take(function, take_context)
     # Nobody else defines ASGI and WSGI apps but the SDK: what a traceback shows for them is no line of the script.
     _dress(entrance, call, *(definition or (f"{function.directory}{os.sep}<{name}>", 1)))
+    if take_context is added_context:
+        _declare_context(entrance)
     declared = copy.copy(declared)
     declared.get_user_function = lambda: entrance
     return declared
 
 
-def _dress(wrapper: Any, call: Callable[..., Any], file: str, line: int) -> None:
-    """Have the runtime see in the wrapper what it would see in ``call``, and a ``context`` that it is to give."""
-    update_wrapper(wrapper, call)
+def _dress(entrance: Any, call: Callable[..., Any], file: str, line: int) -> None:
+    """Have the runtime see in the entrance what it would see in ``call``."""
+    update_wrapper(entrance, call)
     if getattr(call, "__annotate__", None) is None:  # what Python 3.14 copies, unless annotations were set by hand
-        wrapper.__annotations__ = dict(getattr(call, "__annotations__", {}))
-    signature = inspect.signature(call)
-    if "context" not in signature.parameters:
-        context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY)
-        signature = signature.replace(parameters=[*signature.parameters.values(), context])
-    wrapper.__signature__ = signature
-    code = wrapper.__code__
-    wrapper.__code__ = code.replace(co_filename=file, co_firstlineno=line - 1, co_name=wrapper.__name__)
+        entrance.__annotations__ = dict(getattr(call, "__annotations__", {}))
+    entrance.__signature__ = inspect.signature(call)
+    code = entrance.__code__
+    entrance.__code__ = code.replace(co_filename=file, co_firstlineno=line - 1, co_name=entrance.__name__)
+
+
+def _declare_context(entrance: Any) -> None:
+    """Have the runtime see a ``context`` that it is to give."""
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY)
+    signature: inspect.Signature = entrance.__signature__
+    entrance.__signature__ = signature.replace(parameters=[*signature.parameters.values(), context])
 
 
 def _script_file() -> str:

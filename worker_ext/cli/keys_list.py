@@ -6,6 +6,7 @@ import json
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from worker_ext.cli.kinds import AZURE
 from worker_ext.cli.options import add_json
 from worker_ext.cli.project import Project
 from worker_ext.host.app_state import AppState
@@ -22,9 +23,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Print the names of the keys. Their values cannot be had: only hashes are kept.
 
-    :raises ConfigurationError: this is no function app, or the keys cannot be read.
+    :raises ConfigurationError: this is no function app, the keys cannot be read, or the local host is not installed.
     """
     Project(Path.cwd()).require_host_json()
+    AZURE.require()
     store = KeyStore(AppState(state_folder(Path.cwd())))
     keys = store.list(arguments.function)
     if arguments.json:

@@ -32,14 +32,12 @@ class HookSet(NamedTuple):
     :ivar after: run after it has succeeded.
     :ivar around: run around it, the outermost first.
     :ivar failed: run after it has failed.
-    :ivar refusal: why the function must not be called at all.
     """
 
     before: tuple[Hook, ...] = ()
     after: tuple[Hook, ...] = ()
     around: tuple[Hook, ...] = ()
     failed: tuple[Hook, ...] = ()
-    refusal: Refusal | None = None
 
 
 class Registry:
@@ -69,11 +67,12 @@ class Registry:
         """The hooks that run around an invocation of ``function``.
 
         Order: application-level before function-level on the way in, function-level before application-level on
-        the way out; in registration order within each level, on both ways.
+        the way out; in registration order within each level, on both ways. If an extension that must not be skipped
+        cannot do its work, there is nothing but a layer around the function that never calls it.
         """
         refused = self.refusals()
         if refused:
-            return HookSet(refusal=refused[0])
+            return HookSet(around=(refused[0].as_layer(),))
         app, own = self._apps(function), self._instances(function)
 
         def of(name: str, *, inwards: bool) -> tuple[Hook, ...]:

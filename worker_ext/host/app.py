@@ -122,10 +122,10 @@ class Host:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._supervisor.kill()
             await self._supervisor.close()
-            if self._debugger is not None:
-                await self._debugger.close()
             await self._invoker.close()
             await self._storage.close()
+            if self._debugger is not None:
+                await self._debugger.close()
             self._console.flush()
 
     def stop(self) -> None:

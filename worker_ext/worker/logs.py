@@ -130,6 +130,10 @@ class LogCollector(logging.Handler):
             lines = lines[-LINES_AT_ONCE:]
         return lines
 
+    def send_at_once(self, invocation: Invocation, record: LogRecord) -> None:
+        """Send a line without waiting for the loop, which may be blocked. It can be called on any thread."""
+        self._ship(invocation.id, [record])
+
     def flush_all(self) -> None:
         """Send everything that waits, at once. Call this on the loop's thread."""
         self._due = False  # before the lines are taken: one that comes now asks for another flush
@@ -262,7 +266,7 @@ def capture(collector: LogCollector, environ: Mapping[str, str]) -> None:
     set_level(environ)
     root.addHandler(collector)
     _stay(collector, root)
-    log_shortcut.install(collector)
+    log_shortcut.install(collector, collector.add)
     logging.captureWarnings(True)
     sys.stdout = PrintStream(collector, sys.__stdout__ or sys.stdout)
     sys.stderr = PrintStream(collector, sys.__stderr__ or sys.stderr)
