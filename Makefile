@@ -8,7 +8,7 @@ BENCHMARK_BIN := $(VENV)-benchmark/bin
 EXTENSIONS := $(sort $(wildcard extensions/*/setup.py))
 AZURITE := tests/azurite/node_modules/.package-lock.json
 
-.PHONY: start test lint format benchmark protos clean
+.PHONY: docs start test lint format benchmark protos clean
 
 start: $(VENV)/.start
 	$(BIN)/func host start --script-root sample_app
@@ -39,6 +39,9 @@ protos:
 	$(PROTOC_PYTHON) -m venv $(VENV)/protoc
 	$(VENV)/protoc/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: $(foreach p,$(PROTOC),'$(p)')
 	$(VENV)/protoc/bin/python -m grpc_tools.protoc -I . --python_out=. $(shell find worker_ext -name '*.proto')
+
+docs: $(VENV)/.test
+	$(BIN)/mkdocs build
 
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .

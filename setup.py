@@ -20,6 +20,8 @@ DEV = [
     "cryptography>=42",
     "debugpy>=1.8",
     "hypothesis>=6.100",
+    "mkdocs-material>=9.5",
+    "mkdocstrings[python]>=0.26",
     "mypy>=1.10",
     "packaging",
     "playwright>=1.45",
