@@ -12,10 +12,9 @@ VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "worker_ext" / "__init__.py
 assert VERSION is not None
 
 DEV = [
-    "azure-functions-durable>=1.2",
+    "azure-functions-durable>=1.2.10",
     "azurefunctions-extensions-bindings-blob>=1.0",
     "azurefunctions-extensions-http-fastapi>=1.0",
-    "azure-functions-durable>=1.2.10",  # its functions must load
     "axe-playwright-python>=0.1.4",
     "build>=1.0",
     "cryptography>=42",

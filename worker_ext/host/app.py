@@ -15,6 +15,7 @@ from . import process
 from .app_settings import AppSettings, HostOptions, read_settings
 from .app_state import AppState
 from .console import Console
+from .debugger import Debugger
 from .invoker import Invoker
 from .json_lines import open_json_file
 from .keys import MASTER, KeyStore
@@ -57,6 +58,7 @@ class Host:
         self._console = console
         self._standby = standby
         self._settings = read_settings(options)
+        self._debugger = Debugger.wanted_by(self._settings.arguments, console)
         self._supervisor = Supervisor(self._command, self._policy(self._settings), console, self)
         self._state = AppState(state_folder(options.script_root))
         self._storage = Storage()
@@ -81,6 +83,8 @@ class Host:
         process.on_signals(loop, self.stop)
         tasks: list[asyncio.Task[None]] = []
         try:
+            if self._debugger is not None:
+                await self._debugger.start()
             await self._start_worker()
             await asyncio.sleep(0)  # now the worker process exists: it starts up while this one imports the rest
             from ..transports.http1 import HttpServer
@@ -120,6 +124,8 @@ class Host:
             await self._supervisor.close()
             await self._invoker.close()
             await self._storage.close()
+            if self._debugger is not None:
+                await self._debugger.close()
             self._console.flush()
 
     def stop(self) -> None:
@@ -333,7 +339,7 @@ class Host:
 
     def _policy(self, settings: AppSettings) -> Policy:
         return Policy(
-            processes=settings.processes,
+            processes=1 if self._debugger else settings.processes,
             function_timeout=settings.function_timeout,
             waiting_time=max(self._options.timeout, _LONGEST_BACKOFF),
             connect_timeout=self._options.timeout,
@@ -345,7 +351,7 @@ class Host:
         standby, self._standby = self._standby, None
         return WorkerCommand(
             python=settings.python,
-            arguments=settings.arguments,
+            arguments=self._debugger.arguments_for_worker(settings.arguments) if self._debugger else settings.arguments,
             kind="azure",
             script_root=self._options.script_root,
             environ=settings.environ,

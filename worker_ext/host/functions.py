@@ -46,7 +46,8 @@ class HostedFunction:
     :ivar name: its name.
     :ivar trigger: its trigger binding's JSON object.
     :ivar inputs: what it is given besides.
-    :ivar outputs: what it writes, by name; ``None`` for what this host does not deliver.
+    :ivar outputs: what it writes, by name.
+    :ivar undelivered: names and types of its outputs that this host has no binding for.
     :ivar retry: when it is tried again after a failure.
     :ivar starter: what watches for what starts it; ``None`` for HTTP, and for what this host does not watch for.
     :ivar bindings: the JSON objects of all its bindings, the trigger's among them.
@@ -57,7 +58,8 @@ class HostedFunction:
     name: str
     trigger: Mapping[str, Any]
     inputs: list[InputBinding] = field(default_factory=list)
-    outputs: dict[str, OutputBinding | None] = field(default_factory=dict)
+    outputs: dict[str, OutputBinding] = field(default_factory=dict)
+    undelivered: dict[str, str] = field(default_factory=dict)
     retry: RetryOptions | None = None
     starter: Trigger | None = None
     bindings: Sequence[Mapping[str, Any]] = ()
@@ -192,8 +194,7 @@ def _host_function(function: Mapping[str, Any], scope: Scope, router: Router[Hos
     )
     for binding in bindings:
         if _is_output(binding):
-            if binding["type"] != "http":
-                hosted.outputs[binding["name"]] = make_output(binding, scope)
+            _add_output(hosted, binding, scope)
         elif not _is_trigger(binding):
             hosted.inputs.append(make_input(binding, scope))
     hosted.starter = make_trigger(trigger, scope)
@@ -203,6 +204,15 @@ def _host_function(function: Mapping[str, Any], scope: Scope, router: Router[Hos
             raise ConfigurationError(f'"methods" must be a list such as ["get"], found {methods!r}')
         router.add(hosted.route, hosted.methods, hosted, owner=name)
     return hosted
+
+
+def _add_output(hosted: HostedFunction, binding: Mapping[str, Any], scope: Scope) -> None:
+    name, kind = binding["name"], str(binding["type"])
+    output = make_output(binding, scope)
+    if output is not None:
+        hosted.outputs[name] = output
+    elif kind != "http":
+        hosted.undelivered[name] = kind
 
 
 def _warnings(function: Mapping[str, Any], hosted: HostedFunction) -> Iterable[str]:

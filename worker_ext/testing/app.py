@@ -81,6 +81,7 @@ class LocalApp:
 
         :raises IndexingError: if it, or one of its functions, cannot be loaded.
         """
+        propagation.install()
         loop = asyncio.get_running_loop()
         self._registry = Registry(enabled=extensions_enabled())
         self._collector = LogCollector(loop, self._take_lines)
@@ -249,13 +250,11 @@ def _captured(collector: LogCollector) -> Iterator[None]:
     level = root.level
     root.setLevel(min(level, logging.DEBUG if os.environ.get(DEBUG_SETTING) else logging.INFO))
     root.addHandler(collector)
-    end_propagation = propagation.install()
     streams = _Tee(collector, sys.stdout), _Tee(collector, sys.stderr)
     try:
         with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
             yield
     finally:
-        end_propagation()
         root.removeHandler(collector)
         root.setLevel(level)
 

@@ -266,7 +266,7 @@ def capture(collector: LogCollector, environ: Mapping[str, str]) -> None:
     set_level(environ)
     root.addHandler(collector)
     _stay(collector, root)
-    log_shortcut.install(collector)
+    log_shortcut.install(collector, collector.add)
     logging.captureWarnings(True)
     sys.stdout = PrintStream(collector, sys.__stdout__ or sys.stdout)
     sys.stderr = PrintStream(collector, sys.__stderr__ or sys.stderr)

@@ -75,6 +75,8 @@ class Instance(AppSession):
         _logger.info("listening on %s", self._address)
         await stop.wait()
         await server.stop(_STOP_GRACE)
+        assert self._worker is not None
+        await self._worker.shutdown()
 
     def _ship(self, _invocation_id: str, lines: list[LogRecord]) -> None:
         for level, name, text in lines:

@@ -45,7 +45,7 @@ class FunctionPool:
         self._root = root
         self._environ = instance_environ(environ, settings, root)
         self._supervisor = Supervisor(self._command, self.policy, console, self)
-        self._invoker = Invoker(self._supervisor, console, Storage())
+        self._invoker = Invoker(self._supervisor, console, Storage())  # which no binding of a handler will ask for
         self._function = HostedFunction(pool.name, {"type": "mqttTrigger"})
         self.name = pool.name
         self.settings = settings

@@ -86,11 +86,8 @@ class Parameter(typing.NamedTuple):
         :raises TypeError: if the binding cannot give data of that kind.
         """
         metadata = trigger_metadata if self.binding.is_trigger else {}
-        # Hosts give what a blob holds as bytes, if not told better.
-        if datum is not None and self.annotation is str and datum.type == "bytes":
-            datum = meta.Datum(datum.value.decode(), "string")
-        elif datum is not None and self.annotation is bytes and isinstance(datum.value, str):
-            datum = meta.Datum(datum.value.encode(), "bytes")
+        if datum is not None:
+            datum = self._plain(datum)
         try:
             return self.converter.decode(datum, trigger_metadata=metadata)
         except NotImplementedError:
@@ -102,6 +99,14 @@ class Parameter(typing.NamedTuple):
             if datum is not None:
                 raise
             raise TypeError(f"the binding {self.binding.name} ({self.binding.type}) came without data") from None
+
+    def _plain(self, datum: meta.Datum) -> meta.Datum:
+        """Text for whoever annotates text, bytes for bytes: a blob is given as bytes, whatever it holds."""
+        if self.annotation is str and isinstance(datum.value, bytes):
+            return meta.Datum(datum.value.decode(), "string")
+        if self.annotation is bytes and isinstance(datum.value, str):
+            return meta.Datum(datum.value.encode(), "bytes")
+        return datum
 
     def encode(self, value: Any) -> meta.Datum:
         """What the binding gets for ``value``.

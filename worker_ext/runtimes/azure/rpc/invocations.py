@@ -84,7 +84,7 @@ class Invocations:
         invocation_id = message.invocation_cancel.invocation_id
         arriving = self._arriving.get(invocation_id)
         if arriving is not None:
-            arriving.cancel()
+            asyncio.get_running_loop().call_soon(arriving.cancel)  # after its first step, which has been scheduled
         self._worker.cancel(invocation_id)
 
     def close_shared_memory(self, message: pb.StreamingMessage) -> pb.CloseSharedMemoryResourcesResponse:

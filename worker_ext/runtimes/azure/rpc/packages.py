@@ -9,8 +9,15 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
-_NEEDED = {"h2": "", "hpack": "", "hyperframe": "", "google": "", "google.protobuf": "google", "google._upb": "google"}
-"""What the worker imports besides the app's own packages → the folder that it lies in, seen from where it is installed."""
+_NEEDED = {
+    "h2": "",
+    "hpack": "",
+    "hyperframe": "",
+    "google": "",
+    "google.protobuf": "google",
+    "google._upb": "google",
+}
+"""What the worker imports besides the app's own packages → its folder, seen from where worker-ext is installed."""
 
 
 class _LastResort(MetaPathFinder):
