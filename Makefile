@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 EXTENSIONS := $(sort $(wildcard extensions/*/setup.py))
 AZURITE := tests/azurite/node_modules/.package-lock.json
 
-.PHONY: start test lint format benchmark protos clean
+.PHONY: start test lint format benchmark screenshot protos clean
 
 start: $(VENV)/.start
 	$(BIN)/func host start --script-root sample_app
@@ -23,6 +23,9 @@ lint: $(VENV)/.test
 benchmark: $(VENV)/.start
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[host,benchmark]'
 	$(BIN)/python -m benchmarks $(BENCHMARK)
+
+screenshot: $(VENV)/.test
+	$(BIN)/python docs/screenshot.py
 
 # Old and new versions of protobuf can load what an old compiler makes; what a new one makes refuses the old.
 PROTOC := grpcio-tools==1.51.3 protobuf<5 setuptools<81
