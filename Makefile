@@ -8,7 +8,11 @@ BENCHMARK_BIN := $(VENV)-benchmark/bin
 EXTENSIONS := $(sort $(wildcard extensions/*/setup.py))
 AZURITE := tests/azurite/node_modules/.package-lock.json
 
+<<<<<<< HEAD
 .PHONY: docs start test lint format benchmark protos clean
+=======
+.PHONY: start test lint format benchmark screenshot protos clean
+>>>>>>> page
 
 start: $(VENV)/.start
 	$(BIN)/func host start --script-root sample_app
@@ -30,6 +34,9 @@ benchmark: $(BENCHMARK_BIN)/python
 		$(foreach e,$(EXTENSIONS),./$(dir $(e)))
 	rm -rf build extensions/*/build
 	$(BENCHMARK_BIN)/python -m benchmarks $(BENCHMARK)
+
+screenshot: $(VENV)/.test
+	$(BIN)/python docs/screenshot.py
 
 # Old and new versions of protobuf can load what an old compiler makes; what a new one makes refuses the old.
 PROTOC := grpcio-tools==1.51.3 protobuf<5 setuptools<81
