@@ -12,14 +12,19 @@ VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "worker_ext" / "__init__.py
 assert VERSION is not None
 
 DEV = [
-    "azure-functions-durable>=1.2.10",  # its functions must load
+    "azure-functions-durable>=1.2.10",
+    "azurefunctions-extensions-bindings-blob>=1.0",
+    "azurefunctions-extensions-http-fastapi>=1.0",
+    "axe-playwright-python>=0.1.4",
     "build>=1.0",
+    "cryptography>=42",
     "debugpy>=1.8",
     "hypothesis>=6.100",
     "numpy>=1.26",
     "paho-mqtt>=2.1",
     "mypy>=1.10",
     "packaging",
+    "playwright>=1.45",
     "pypiserver>=2.1",
     "pytest>=8",
     "pytest-timeout>=2.3",
@@ -44,6 +49,7 @@ HOST = [
     "watchfiles>=0.21",
     'uvloop>=0.19; platform_system != "Windows"',
 ]
+HTTPS = ["cryptography>=42"]
 # Wide ranges: what an app pins is what its worker uses. The worker itself needs no grpcio, the host for tests does.
 RPC = ["grpcio>=1.49", "h2>=4.1", "protobuf>=3.20.2"]
 BAETYL = [
@@ -65,10 +71,11 @@ setup(
     python_requires=">=3.11",
     # No upper bound: extensions pin azure-functions themselves, and Python 3.13 needs another major version of it.
     install_requires=["azure-functions>=1.7.0"],
-    extras_require={"host": HOST, "rpc": RPC, "baetyl": BAETYL, "dev": DEV, "benchmark": BENCHMARK},
+    extras_require={"host": HOST, "https": HTTPS, "rpc": RPC, "baetyl": BAETYL, "dev": DEV, "benchmark": BENCHMARK},
     packages=find_packages(include=["worker_ext", "worker_ext.*"]),
     package_data={
         "worker_ext": ["py.typed", "worker.config.json", "**/*.proto"],
+        "worker_ext.host.page": ["static/*"],
         "worker_ext.cli": ["templates/**/*", "templates/**/.*"],
     },
     entry_points={

@@ -37,6 +37,23 @@ class LogLine:
         self.context = context
 
 
+class TimelineEntry(NamedTuple):
+    """One thing that was run for an invocation: a hook, or the function.
+
+    :ivar extension: the extension whose hook it is; empty for the function.
+    :ivar name: the name of the hook or of the function.
+    :ivar start: when it began, in seconds since the first of all.
+    :ivar duration: how many seconds it took; of an ``around`` hook, with all that ran inside it.
+    :ivar error: the ``repr`` of what it raised; empty if it raised nothing.
+    """
+
+    extension: str
+    name: str
+    start: float
+    duration: float
+    error: str
+
+
 MOST_LINES = 100_000
 """How many log lines one invocation keeps until they can be sent; the oldest go first."""
 
@@ -51,9 +68,11 @@ class Invocation:
     :ivar logs: the lines that it has written and that have not been sent yet.
     :ivar begun: the printed lines that lack their end, by stream and thread.
     :ivar ended: whether its outcome has been told.
+    :ivar timeline: what has run for it, in the order of its beginnings; ``None`` unless somebody wants to know.
+    :ivar at: the hook that is running, ``None`` while none is.
     """
 
-    __slots__ = ("arguments", "begun", "context", "ended", "function", "id", "logs")
+    __slots__ = ("arguments", "at", "begun", "context", "ended", "function", "id", "logs", "timeline")
 
     def __init__(self, function: Function, arguments: dict[str, Any], context: Context) -> None:
         self.function = function
@@ -63,6 +82,8 @@ class Invocation:
         self.logs: deque[LogRecord] = deque(maxlen=MOST_LINES)
         self.begun: dict[tuple[int, int], str] = {}
         self.ended = False
+        self.timeline: list[TimelineEntry] | None = None
+        self.at: Any = None
 
 
 class Outcome(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 from collections.abc import Callable
 from typing import Any
@@ -14,8 +15,9 @@ from azure.functions.meta import Datum
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker_ext.runtimes.azure.http import decode_request, encode_response
+from worker_ext.runtimes.azure.http import encode_response
 from worker_ext.runtimes.azure.http_payload import decode_response, encode_request
+from worker_ext.runtimes.azure.request import FrameRequest
 
 TOKENS = st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=8)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=12)
@@ -36,7 +38,7 @@ def test_a_request_is_what_the_sdk_makes_of_it(
     query = urlencode(fields)
     url = URL + (f"?{query}".encode() if query else b"")
     encoded = encode_request(method, url, route, body, [(k.encode(), v.encode()) for k, v in headers.items()])
-    request, plain = decode_request(encoded)
+    request = FrameRequest(encoded)
 
     def texts(values: dict[str, str]) -> dict[str, Datum]:
         return {name: Datum(value, "string") for name, value in values.items()}
@@ -53,12 +55,31 @@ def test_a_request_is_what_the_sdk_makes_of_it(
     assert (request.method, request.url, request.get_body()) == (expected.method, expected.url, expected.get_body())
     assert dict(request.params) == dict(expected.params)
     assert dict(request.route_params) == dict(expected.route_params)
-    assert dict(request.headers) == dict(expected.headers) == plain
+    assert dict(request.headers) == dict(expected.headers)
+    assert [request.header(name.encode()) for name in headers] == list(headers.values())
+    assert request.header(b"traceparent") == ""
+
+
+@pytest.mark.parametrize("ask", [str, repr, copy.copy, lambda request: request.headers])
+def test_a_request_can_be_handled_like_any_other(ask: Callable[[Any], Any]) -> None:
+    request = FrameRequest(encode_request("POST", URL + b"?a=1", {"id": "7"}, b'{"b": 2}', [(b"x-name", b"Ann")]))
+    ask(request)
+    assert isinstance(request, func.HttpRequest)
+    assert (request.method, request.params["a"], request.route_params["id"]) == ("POST", "1", "7")
+    assert (request.get_json(), request.headers["X-Name"], dict(request.form)) == ({"b": 2}, "Ann", {})
+    assert ask(request) is None or copy.copy(request).get_json() == {"b": 2}
+    with pytest.raises(AttributeError, match="no attribute 'cookies'"):
+        request.cookies
+
+
+def test_a_value_that_is_called_like_a_header_is_none() -> None:
+    request = FrameRequest(encode_request("GET", URL, None, b"", [(b"x", b"traceparent")]))
+    assert request.header(b"traceparent") == ""
 
 
 @given(QUERIES)
 def test_query_parameters_are_those_of_the_standard_library(query: str) -> None:
-    request, _ = decode_request([b"GET", f"{URL.decode()}?{query}".encode(), b"", b""])
+    request = FrameRequest([b"GET", f"{URL.decode()}?{query}".encode(), b"", b""])
     expected: dict[str, list[str]] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         expected.setdefault(name, []).append(value)
@@ -68,14 +89,14 @@ def test_query_parameters_are_those_of_the_standard_library(query: str) -> None:
 def test_what_comes_more_than_once_is_joined_with_commas() -> None:
     """As the real host hands it over."""
     fields = [(b"x", b"1"), (b"y", b""), (b"x", b"2")]
-    request, _ = decode_request(encode_request("GET", URL + b"?a=1&b=&a=2&c", None, b"", fields))
+    request = FrameRequest(encode_request("GET", URL + b"?a=1&b=&a=2&c", None, b"", fields))
     assert request.params == {"a": "1,2", "b": "", "c": ""}
     assert dict(request.headers) == {"x": "1,2", "y": ""}
 
 
 @given(st.lists(st.binary(max_size=10), min_size=4, max_size=4), st.binary(max_size=20))
 def test_bytes_that_are_no_utf8_harm_nobody(headers: list[bytes], path: bytes) -> None:
-    request, _ = decode_request([b"GET", URL + path, b"", b"", *headers])
+    request = FrameRequest([b"GET", URL + path, b"", b"", *headers])
     assert len(request.headers) <= 2
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,10 +88,15 @@ def run_stock() -> RunStock:
     """Runs an app in the stock runtime: ``run_stock(folder, calls, flag="1")``."""
 
     def run(
-        folder: Path, calls: Sequence[dict[str, Any]] = (), *, flag: str | None = "1", status: int = 0, **job: Any
+        folder: Path,
+        calls: Sequence[dict[str, Any]] = (),
+        *,
+        flag: str | None = "1",
+        environ: Mapping[str, str] | None = None,
+        **job: Any,
     ) -> Run:
-        done = start_stock(folder, {"calls": calls, **job}, flag=flag)
-        assert done.returncode == status, done.stdout + done.stderr
+        done = start_stock(folder, {"calls": calls, **job}, flag=flag, environ=environ)
+        assert done.returncode == 0, done.stdout + done.stderr
         printed = done.stdout.splitlines()
         end = next(number for number, line in enumerate(printed) if line.startswith(REPORT))
         report = json.loads(printed[end].removeprefix(REPORT))
@@ -100,14 +105,16 @@ def run_stock() -> RunStock:
     return run
 
 
-def start_stock(folder: Path, job: dict[str, Any], *, flag: str | None) -> subprocess.CompletedProcess[str]:
+def start_stock(
+    folder: Path, job: dict[str, Any], *, flag: str | None, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the driver on an app until it ends, however it ends."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "AzureWeb"))}
     settings = {"PYTHONPATH": str(APPS / "shared"), **({} if flag is None else {FLAG: flag})}
     return subprocess.run(
         [stock_python(), str(DRIVER), str(folder)],
         input=json.dumps({"protos": str(PROTOS), **job}),
-        env={**clean, **settings},
+        env={**clean, **settings, **(environ or {})},
         capture_output=True,
         text=True,
         timeout=60,

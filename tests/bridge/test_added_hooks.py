@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from bridge.conftest import APPS, Run, RunStock, get
+from bridge.conftest import APPS, Run, RunStock, get, start_stock
+from support.hosting import write_app
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +69,42 @@ def test_v1_apps(v1_app):
     assert steps(v1_app, 0)[-1] == "around ends for Plain"
     assert v1_app.answers[1]["failure"]["message"] == "ValueError: no such order"
     assert steps(v1_app, 1)[-1] == "failed with ValueError('no such order')"
+
+
+NAMED_APP = """
+import azure.functions as func
+import worker_ext
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+
+@app.route("plain")
+def plain(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse("plain")
+"""
+
+
+def test_an_extension_that_the_settings_name_runs_without_being_imported(run_stock, tmp_path):
+    app = write_app(
+        tmp_path,
+        {
+            "function_app.py": NAMED_APP,
+            "witness-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: witness\nVersion: 1.0\n",
+            "witness-1.0.dist-info/entry_points.txt": "[worker_ext.extensions]\nwitness = witness:WitnessExtension\n",
+        },
+    )
+    done = run_stock(app, [get("plain")], environ={"WORKER_EXT_EXTENSIONS": "witness"})
+    assert done.texts("WitnessExtension")[0].startswith("before plain(req)")
+
+
+def test_a_v2_app_is_not_indexed_without_what_the_settings_name(run_stock, tmp_path):
+    app = write_app(tmp_path, {"function_app.py": NAMED_APP})
+    done = run_stock(app, environ={"WORKER_EXT_EXTENSIONS": "nothing"})
+    assert "nothing" in done.failure["message"]
+
+
+def test_the_process_of_a_v1_app_ends_without_what_the_settings_name():
+    job = {"calls": [get("Plain")], "load": ["Failing", "Plain"]}
+    done = start_stock(APPS / "added_v1", job, flag="1", environ={"WORKER_EXT_EXTENSIONS": "nothing"})
+    assert done.returncode == 1
+    assert "nothing" in done.stderr

@@ -11,9 +11,11 @@ from textwrap import dedent
 import pytest
 from azure.functions import AppExtensionBase, FuncExtensionBase
 
+from worker_ext.context import Context
 from worker_ext.function import Function
 from worker_ext.hooks.pipeline import Pipeline
 from worker_ext.hooks.registry import Registry, extensions_enabled
+from worker_ext.invocation import Invocation
 
 
 @pytest.fixture
@@ -380,7 +382,7 @@ class TestCost:
         return Function("HttpTrigger", print, directory="", file="", parameters=frozenset())
 
     def test_no_extension(self, extensions, bare):
-        assert Pipeline(bare, Registry(enabled=True)).steps(None) is None
+        assert steps(bare, Registry(enabled=True)) is None
 
     def test_an_extension_that_overrides_nothing(self, extensions, bare, tmp_path):
         class App(AppExtensionBase):
@@ -393,13 +395,13 @@ class TestCost:
         Func(str(tmp_path / "HttpTrigger" / "__init__.py"))
         registry = Registry(enabled=True)
         assert registry.extensions() == ["App", "Func"]
-        assert Pipeline(bare, registry).steps(None) is None
+        assert steps(bare, registry) is None
         assert registry.load_hooks_for(bare) == ()
 
     def test_the_flag_is_off(self, trace, bare):
         trace.app_extension("App")
         registry = Registry(enabled=False)
-        assert Pipeline(bare, registry).steps(None) is None
+        assert steps(bare, registry) is None
         assert registry.extensions() == []
 
     def test_only_what_is_overridden(self, extensions, bare):
@@ -420,6 +422,12 @@ class TestCost:
 
         hooks = Registry(enabled=True).hooks_for(bare)
         assert [hook.name for hook in (*hooks.before, *hooks.after)] == ["post_invocation_app_level"]
+
+
+def steps(function, registry):
+    """What a pipeline makes of an invocation."""
+    context = Context(function.name, function.directory, "1")
+    return Pipeline(function, registry).steps(Invocation(function, {}, context))
 
 
 def errors(worker):

@@ -82,12 +82,6 @@ def test_a_debugger_is_asked_for_by_option_or_by_setting(tmp_path: Path) -> None
     assert settings(tmp_path, {"Values": values}, language_worker="-X dev").arguments == ["-X", "dev"]
 
 
-def test_settings_that_this_host_does_not_follow_are_told(tmp_path: Path) -> None:
-    write_app(tmp_path, {"host.json": {"version": "2.0", "extensions": {"http": {"maxConcurrentRequests": 5}}}})
-    [warning] = read_settings(HostOptions(tmp_path)).warnings
-    assert warning.endswith("host.json:5: extensions.http.maxConcurrentRequests has no effect on this host")
-
-
 def make_python(folder: Path) -> str:
     python = folder / "bin" / "python"
     python.parent.mkdir(parents=True)

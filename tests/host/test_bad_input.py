@@ -182,8 +182,8 @@ def typo(req, out: func.Out[str]):
     return "typo"
 
 @app.route(route="reads")
-@app.blob_input(arg_name="blob", path="a/b", connection="c")
-def reads(req, blob: str):
+@app.cosmos_db_input(arg_name="docs", database_name="d", container_name="c", connection="c")
+def reads(req, docs: func.DocumentList):
     return "reads"
 
 @app.route(route="unbound")
@@ -199,7 +199,7 @@ def admin(req):
     return "admin"
 
 @app.route(route="writes")
-@app.queue_output(arg_name="out", queue_name="q", connection="c")
+@app.event_hub_output(arg_name="out", event_hub_name="h", connection="c")
 def writes(req, out: func.Out[str]):
     out.set("message")
     return "written"
@@ -238,7 +238,7 @@ class TestAMistakeInOneFunction:
         [
             r"The 'twin' function is in error: functions 'good' and 'twin' both answer every method on .*/api/good",
             r"The 'typo' function is in error: the binding 'out' has the unknown type 'queueu'\n  Did you mean 'queue'",
-            r"The 'reads' function is in error: its input binding 'blob' \(blob\) is not available on this host yet",
+            r"The 'reads' function is in error: its input binding 'docs' \(cosmosDB\) is not available on this host",
             r"The 'unbound' function is in error: .*function_app\.py:\d+: .*'more'.*no binding",
             r"The 'template' function is in error: function 'template'",
             r"The 'admin' function is in error: .*'admin' or 'runtime'",
@@ -265,7 +265,7 @@ class TestAMistakeInOneFunction:
     def test_an_output_that_goes_nowhere_is_told(self, mixed: RunningHost) -> None:
         seen = len(mixed.lines)
         assert mixed.get("/api/writes").text == "written"
-        mixed.wait_for(r"The output 'out' \(queue, 7 bytes\) is not delivered by this host yet", since=seen)
+        mixed.wait_for(r"The output 'out' \(eventHub, 7 bytes\) is not delivered by this host", since=seen)
 
     def test_a_log_call_with_wrong_arguments_is_told_and_does_no_harm(self, mixed: RunningHost) -> None:
         seen = len(mixed.lines)

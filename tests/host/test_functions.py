@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from worker_ext.errors import ConfigurationError
 from worker_ext.host.functions import HostedApp, check_http, host_app
-from worker_ext.host.settings import load_host_json
+from worker_ext.host.settings import RetryOptions, load_host_json
 
 
 def http(name: str, **trigger: Any) -> dict[str, Any]:
@@ -62,8 +63,8 @@ def test_an_http_function_is_found_under_its_route_or_its_name() -> None:
         ),
         (function("i", {"name": "m", "type": "fax"}), "the binding 'm' has the unknown type 'fax'"),
         (
-            {**http("j"), "bindings": [*http("j")["bindings"], {"name": "doc", "type": "blob", "direction": "in"}]},
-            "its input binding 'doc' (blob) is not available on this host yet",
+            {**http("j"), "bindings": [*http("j")["bindings"], {"name": "d", "type": "cosmosDB", "direction": "in"}]},
+            "its input binding 'd' (cosmosDB) is not available on this host",
         ),
     ],
     ids=lambda value: value["name"] if isinstance(value, dict) else "",
@@ -101,17 +102,84 @@ def test_a_setting_turns_a_function_on_that_its_declaration_turns_off() -> None:
     assert names(hosted(off, environ={"AzureWebJobs.one.Disabled": "false"})) == ["one"]
 
 
+def with_outputs(function: dict[str, Any], *outputs: dict[str, Any]) -> dict[str, Any]:
+    return {**function, "bindings": [*function["bindings"], *({"direction": "out", **output} for output in outputs)]}
+
+
 def test_outputs_and_other_triggers_are_known() -> None:
-    queue = {"name": "out", "type": "queue", "direction": "out"}
+    queue, hub = {"name": "out", "type": "queue", "queueName": "some"}, {"name": "hub", "type": "eventHub"}
     app = hosted(
-        {
-            **http("one"),
-            "bindings": [*http("one")["bindings"], queue, {"name": "$return", "type": "http", "direction": "out"}],
-        },
+        with_outputs(http("one"), queue, hub, {"name": "$return", "type": "http"}),
         function("two", {"name": "timer", "type": "timerTrigger", "schedule": "* * * * * *"}),
+        function("three", {"name": "event", "type": "eventGridTrigger"}),
+        environ={"AzureWebJobsStorage": "UseDevelopmentStorage=true"},
     )
-    assert app.functions[0].outputs == {"out": "queue"}
-    assert not app.functions[1].is_http
+    one, two, three = app.functions
+    assert (list(one.outputs), one.undelivered) == (["out"], {"hub": "eventHub"})
+    assert (one.is_http, two.is_http) == (True, False)
+    assert two.starter is not None
+    assert three.starter is None
+    assert app.warnings == [
+        "three is loaded, but nothing starts it here: this host does not watch for eventGridTriggers."
+        " Run it by hand:  POST /admin/functions/three"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ({"type": "queue", "queueName": "a_b"}, "the queueName of its output 'out' is 'a_b'"),
+        ({"type": "queue", "queueName": "%Name%"}, "there is no setting Name"),
+        ({"type": "queue", "queueName": "{a"}, "the brace at its character 1 begins no {name}"),
+        ({"type": "queue", "queueName": "abc", "connection": "C"}, "it uses the storage connection C, and there is no"),
+        ({"type": "queue", "queueName": "abc", "connection": "Bad"}, "the setting Bad is no storage connection string"),
+        ({"type": "queue", "queueName": "abc", "connection": "Id"}, "identity-based connections are not available"),
+        ({"type": "blob", "path": "container"}, "the path of its binding 'out' is 'container'"),
+        ({"type": "table", "tableName": "1st"}, "the tableName of its binding 'out' is '1st'"),
+    ],
+)
+def test_a_wrong_storage_binding_puts_its_function_in_error(output: dict[str, Any], reason: str) -> None:
+    environ = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "Bad": "secret", "Id__accountName": "a"}
+    app = hosted(with_outputs(http("one"), {"name": "out", **output}), environ=environ)
+    assert app.functions == []
+    [problem] = app.problems
+    assert reason in problem
+    assert "secret" not in problem
+
+
+RETRY = {"strategy": "fixedDelay", "maxRetryCount": 3, "delayInterval": "00:00:05"}
+
+
+def retrying(kind: str, retry: dict[str, Any] | None, **trigger: Any) -> dict[str, Any]:
+    return {**function("one", {"name": "t", "type": kind, **trigger}), "retry": retry}
+
+
+@pytest.mark.parametrize(
+    "retry",
+    [
+        RETRY,
+        {"setting_name": "retry_policy", "strategy": "fixed_delay", "max_retry_count": "3", "delay_interval": "0:0:5"},
+    ],
+)
+def test_a_retry_policy_of_either_programming_model(retry: dict[str, Any]) -> None:
+    policy = hosted(retrying("timerTrigger", retry, schedule="* * * * *")).functions[0].retry
+    assert policy == RetryOptions("fixedDelay", 3, delay_interval=timedelta(seconds=5))
+
+
+def test_a_retry_policy_has_no_effect_where_azure_has_none() -> None:
+    queue = retrying("queueTrigger", RETRY, queueName="abc")
+    app = hosted(queue, environ={"AzureWebJobsStorage": "UseDevelopmentStorage=true"})
+    assert app.functions[0].retry is None
+    assert app.warnings == [
+        "The retry policy of one has no effect, as in Azure: a message is tried again until its maxDequeueCount."
+    ]
+    assert "The retry policy of one has no effect" in hosted(retrying("httpTrigger", RETRY)).warnings[0]
+
+
+def test_a_wrong_retry_policy_is_told() -> None:
+    app = hosted(retrying("timerTrigger", {"strategy": "fixed_delay", "max_retry_count": "x"}, schedule="* * * * *"))
+    [problem] = app.problems
+    assert "its retry policy is wrong: maxRetryCount must be a whole number from -1" in problem
 
 
 @pytest.mark.parametrize(

@@ -39,10 +39,12 @@ class Azurite:
     """A storage emulator that is running.
 
     :ivar connection: its connection string.
+    :ivar ports: the ports that it listens on.
     """
 
     def __init__(self, ports: dict[str, int]) -> None:
         endpoints = "".join(f"{name}Endpoint=http://127.0.0.1:{ports[name]}/{_ACCOUNT};" for name in _SERVICES)
+        self.ports = set(ports.values())
         self.connection = f"DefaultEndpointsProtocol=http;AccountName={_ACCOUNT};AccountKey={_KEY};{endpoints}"
         self.queues = QueueServiceClient.from_connection_string(self.connection)
         self.blobs = BlobServiceClient.from_connection_string(self.connection)

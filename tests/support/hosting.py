@@ -261,7 +261,7 @@ def running_host(
     *options: str,
     port: int | None = 0,
     environ: Mapping[str, str] | None = None,
-    ready: str | None = r"http://localhost:\d+|No functions",
+    ready: str | None = r"https?://localhost:\d+|No functions",
     python: str = sys.executable,
 ) -> Iterator[RunningHost]:
     """Run ``func host start`` on ``folder`` while the block runs; afterwards nothing of it is left.
@@ -286,7 +286,7 @@ def running_host(
     try:
         if ready is not None:
             host.wait_for(ready)
-            listening = re.search(r"http://localhost:(\d+)", host.console)
+            listening = re.search(r"https?://localhost:(\d+)", host.console)
             if listening is not None:
                 host.port = int(listening[1])
         yield host

@@ -146,6 +146,7 @@ class LocalWorker:
         self.registry = Registry(enabled=enabled)
         self.worker = Worker(self.loop, self.registry, self.logs, environ or {})
         self.answers: list[str] = []
+        self.latest: Invocation | None = None
         self._ids = itertools.count(1)
 
     def load(
@@ -169,6 +170,7 @@ class LocalWorker:
         context = Context(function.name, function.directory, id or str(next(self._ids)))
         arguments = {"req": req, "context": context}
         invocation = Invocation(function, {k: v for k, v in arguments.items() if k in function.parameters}, context)
+        self.latest = invocation
         answered: asyncio.Future[Answer] = self.loop.create_future()
 
         def done(outcome: Outcome, lines: list[LogRecord]) -> None:

@@ -182,6 +182,8 @@ def main(folder: Path) -> None:
     sys.path.insert(0, str(folder))
     is_v2 = (folder / "function_app.py").exists()
     runtime = importlib.import_module("azure_functions_runtime" if is_v2 else "azure_functions_runtime_v1")
+    if job.get("as_classic"):
+        importlib.import_module("classic_worker").disguise(runtime)
     handler = Lines(runtime)
     logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(logging.INFO)

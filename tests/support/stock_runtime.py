@@ -28,6 +28,7 @@ REQUIREMENTS = (
     "azure-functions-durable>=1.4",
     "azurefunctions-extensions-http-fastapi>=1",
     "grpcio>=1.60",
+    "h2>=4.1",
     "protobuf>=5",
 )
 """What is installed there, besides the packages of this repository, which it sees as they are."""

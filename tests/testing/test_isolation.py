@@ -294,6 +294,16 @@ class TestTheSameModule:
             assert b.get("/api/hello").messages == ["7 {} True"]
             assert a.get("/api/hello").messages == ["0 {} False"]
 
+    def test_without_a_choice_those_that_the_functions_modules_know(self):
+        class Unrelated(AppExtensionBase):
+            __module__ = "elsewhere"
+
+        class Grandchild(Child):
+            pass
+
+        with FunctionAppClient(app_object) as client:
+            assert client.extensions == ["Grandchild"]
+
     def test_only_the_extensions_that_were_asked_for_run(self):
         with self.client(Child) as client:
             assert client.extensions == ["Child"]
@@ -323,7 +333,7 @@ class TestTheSameModule:
         recording = RecordingExtension()
         with self.client(recording, Configured) as client:
             client.get("/api/hello")
-        assert recording.hooks[-2:] == ["pre_invocation_app_level", "post_invocation_app_level"]
+        assert recording.hooks[-2:] == ["post_invocation_app_level", "on_shutdown"]
 
 
 def test_what_is_no_extension_is_refused():

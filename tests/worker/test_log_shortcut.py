@@ -68,7 +68,7 @@ SETTINGS = {
 def installed(monkeypatch):
     """Installs the short way for a collector, until the test ends."""
     monkeypatch.setattr(logging.Logger, "_log", logging.Logger._log)
-    return log_shortcut.install
+    return lambda collector: log_shortcut.install(collector, lambda line: collector.add(line))
 
 
 def collect(setting, line, install=lambda collector: None):

@@ -19,10 +19,8 @@ from worker_ext.worker import propagation
 
 @pytest.fixture(autouse=True)
 def installed():
-    """The propagation, until the test ends."""
-    remove = propagation.install()
-    yield
-    remove()
+    """The propagation, which outside of invocations nobody notices."""
+    propagation.install()
 
 
 class Overriding(threading.Thread):

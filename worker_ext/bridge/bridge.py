@@ -9,46 +9,27 @@ import os
 import sys
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import WorkerExtError
 from ..function import Function
 from ..hooks.hook import CLASSIC
 from ..hooks.lifecycle import SHUTDOWN_LIMIT, Lifecycle
-from ..hooks.pipeline import run_load_hooks
-from ..hooks.registry import Registry, extensions_enabled
+from ..hooks.pipeline import Pipeline, run_load_hooks
+from ..hooks.registry import Registry
 from ..hooks.required import Abilities
-from ..hooks.sdk import extensions
-from . import log_lines, sdk_seam, stock_registry
+from . import log_lines
 from .crossing import Crossing, TakeContext
-from .shape import UnknownShape
+from .shape import Inactive, UnknownShape
 
 _logger = logging.getLogger("worker_ext")
 
 
-def install_in(package: str | None) -> None:
-    """Have the functions of this process run with their hooks.
-
-    :param package: the stock package that runs them, ``None`` if it is one that nobody knows.
-    """
-    bridge = Bridge(enabled=extensions_enabled(), beside_classic=package == "azure_functions_worker")
-    try:
-        if package is None:
-            raise UnknownShape("it runs functions by a package that is not known")
-        if _is_indexing():
-            sdk_seam.join(bridge, package)
-        else:
-            stock_registry.join(bridge, package)
-    except UnknownShape as change:
-        bridge.give_up(change)
-    extensions().observers.append(bridge.adapt)
-
-
-def _is_indexing() -> bool:
-    """Whether the runtime is importing a v2 app's script at this moment, to ask it for its functions next."""
-    module = sys.modules.get(Path(sdk_seam.script_name()).stem)
-    return module is not None and getattr(module.__spec__, "_initializing", True)
+def end_process(error: WorkerExtError) -> NoReturn:
+    """End this process with a message, because nobody else would be told of the error and nothing must be served."""
+    _logger.critical("%s", error)
+    print(error, file=sys.__stderr__, flush=True)
+    os._exit(1)
 
 
 class Bridge:
@@ -57,20 +38,18 @@ class Bridge:
     :param enabled: whether extensions are on. If not, functions are left alone, or refused to be served.
     :param beside_classic: whether the runtime runs the classic hooks itself, so that only the others are left.
     :ivar enabled: whether functions are to be given hooks.
-    :ivar starting: done when the extensions' ``on_startup`` hooks have run.
     """
 
     def __init__(self, *, enabled: bool, beside_classic: bool) -> None:
         self.enabled = enabled
-        self.starting: Future[None] | None = None
+        self._starting: Future[None] | None = None
         abilities = Abilities(awaits=not beside_classic)
         elsewhere = CLASSIC if beside_classic else frozenset()
         self._registry = Registry(enabled=enabled, abilities=abilities, elsewhere=elsewhere)
         self._lifecycle = Lifecycle(self._registry)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._functions: list[Function] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_serving = False  # whether functions might be called already, that no hook runs around
+        self._leaves_alone = False
         self._gave_up = False
 
     def take(self, function: Function, take_context: TakeContext) -> Callable[..., Any]:
@@ -80,15 +59,16 @@ class Bridge:
         :raises UnknownShape: if the runtime does not load functions on an event loop.
         """
         try:
-            self._loop = loop = asyncio.get_running_loop()
+            loop = asyncio.get_running_loop()
         except RuntimeError:
             raise UnknownShape("it does not load functions on its event loop") from None
-        if not self._functions:
+        if self._loop is None:
             atexit.register(self._shut_down)
-        self._functions.append(function)
+        self._loop = loop
         run_load_hooks(function, self._registry, self._begin)
         self.adapt()
-        return Crossing(function, self._registry, loop, take_context, self).entrance()
+        pipeline = Pipeline(function, self._registry)
+        return Crossing(function, pipeline, loop, take_context, self._starts, self._find_no_context).entrance()
 
     def check(self) -> None:
         """See that no extension is required that cannot do its work here.
@@ -103,37 +83,41 @@ class Bridge:
         try:
             self.check()
         except WorkerExtError as error:
-            _logger.critical("%s", error)
-            print(error, file=sys.__stderr__, flush=True)
-            os._exit(1)
-        self._is_serving = not self.enabled
+            end_process(error)
 
-    def give_up(self, change: UnknownShape) -> None:
-        """Say, once, that hooks do not run; from now on nothing is served that requires one.
+    def leave_alone(self) -> None:
+        """Note that functions are called without hooks. From now on no extension may come that is required."""
+        self._leaves_alone = True
 
-        :param change: what the runtime does not have, or does not do.
-        """
+    def give_up(self, reason: Inactive) -> None:
+        """Say, once, that hooks do not run; from now on nothing is served that requires one."""
         if self._gave_up:
             return
         self._gave_up = True
-        hint = "A newer version of worker-ext may know it:  pip install --upgrade worker-ext"
-        because = f"this worker's runtime is not as worker-ext knows it ({change})"
         if self.enabled:
-            _logger.warning("hooks of extensions are inactive: %s\n  %s", because, hint)
+            _logger.warning("hooks of extensions are inactive: %s", reason)
+        because, hint = reason.message, reason.hint or ""
         self._registry.limit(Abilities(frozenset(), awaits=False, because=because, hint=hint))
-        self._is_serving = True
+        self.leave_alone()
 
     def adapt(self) -> None:
         """Do what the extensions that there are now want. They have changed, or the functions have."""
-        if self._is_serving:
+        if self._leaves_alone:
             self.check_or_end()
         if self._loop is None or self._loop.is_closed() or not self.enabled:
             return
-        if any(self._registry.log_hooks_for(function) for function in (None, *self._functions)):
+        if self._registry.own_hooks("on_log"):
             log_lines.review_by(self._registry)
-        if self._registry.own_hooks("on_startup") and self.starting is None:
-            self.starting = Future()
-            self._loop.call_soon_threadsafe(self._begin, self._start_up(self.starting))
+        if self._registry.own_hooks("on_startup") and self._starting is None:
+            self._starting = Future()
+            self._loop.call_soon_threadsafe(self._begin, self._start_up(self._starting))
+
+    def _starts(self) -> Future[None] | None:
+        return self._starting
+
+    def _find_no_context(self) -> None:
+        self.give_up(UnknownShape("it calls functions without a context"))
+        self.check()
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -146,7 +130,7 @@ class Bridge:
         except WorkerExtError as error:  # from now on every invocation is answered with it
             _logger.error("%s", error)
         finally:
-            self.starting = None
+            self._starting = None
             starting.set_result(None)
 
     def _shut_down(self) -> None:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextvars import copy_context
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..function import Function
 from ..hooks.pipeline import Pipeline, run, run_async
-from ..hooks.registry import Registry
 from ..invocation import Invocation, Outcome, current_invocation
-from .shape import UnknownShape
-
-if TYPE_CHECKING:
-    from .bridge import Bridge
 
 _OURS = str(Path(__file__).resolve().parents[1])
 
@@ -28,25 +24,28 @@ class Crossing:
     """Runs the invocations of one function with its hooks.
 
     :param function: what the user wrote.
-    :param registry: where its hooks come from.
+    :param pipeline: its hooks.
     :param loop: the runtime's event loop; async hooks of sync functions run there.
     :param take_context: finds an invocation's context.
-    :param bridge: knows whether there is something to wait for, and is told if there is no context.
+    :param starts: what invocations wait for, if there is something.
+    :param find_no_context: called where there is no context. The function runs without hooks then, unless this raises.
     """
 
     def __init__(
         self,
         function: Function,
-        registry: Registry,
+        pipeline: Pipeline,
         loop: asyncio.AbstractEventLoop,
         take_context: TakeContext,
-        bridge: Bridge,
+        starts: Callable[[], Future[None] | None],
+        find_no_context: Callable[[], None],
     ) -> None:
         self._function = function
-        self._pipeline = Pipeline(function, registry)
+        self._pipeline = pipeline
         self._loop = loop
         self._take_context = take_context
-        self._bridge = bridge
+        self._starts = starts
+        self._find_no_context = find_no_context
 
     def entrance(self) -> Callable[..., Any]:
         """What the runtime is to call instead of the function: a function of the same kind, sync or async.
@@ -66,7 +65,7 @@ class Crossing:
         return invoke
 
     async def _invoke_async(self, arguments: dict[str, Any]) -> Any:
-        starting = self._bridge.starting
+        starting = self._starts()
         if starting is not None:
             await asyncio.wrap_future(starting)
         invocation = self._invocation(arguments)
@@ -79,7 +78,7 @@ class Crossing:
             current_invocation.reset(token)
 
     def _invoke(self, arguments: dict[str, Any]) -> Any:
-        starting = self._bridge.starting
+        starting = self._starts()
         if starting is not None:
             starting.result()
         invocation = self._invocation(arguments)
@@ -93,15 +92,10 @@ class Crossing:
         return run(invocation, self._pipeline, self._loop)
 
     def _invocation(self, arguments: dict[str, Any]) -> Invocation | None:
-        """The invocation, or ``None`` if there is no telling its context: then the function runs without hooks.
-
-        :raises IndexingError: if an extension is required.
-        """
         try:
             return Invocation(self._function, arguments, self._take_context(arguments))
         except (LookupError, AttributeError):
-            self._bridge.give_up(UnknownShape("it calls functions without a context"))
-            self._bridge.check()
+            self._find_no_context()
             return None
 
 

@@ -14,15 +14,12 @@ import sys
 from collections.abc import Callable
 from functools import update_wrapper, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from typing import Any
 
 from ..function import Function, definition_of
-from .contexts import where_context_is
-from .shape import UnknownShape, part_of
-
-if TYPE_CHECKING:
-    from .bridge import Bridge
+from .bridge import Bridge
+from .contexts import added_context, where_context_is
+from .shape import Inactive, part_of
 
 
 def script_name() -> str:
@@ -41,24 +38,19 @@ def join(bridge: Bridge, package: str) -> None:
     register = part_of(sdk, "FunctionRegister")
     get_functions: Callable[..., list[Any]] = part_of(register, "get_functions")
 
-    taken: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # an app may ask for its functions, too
-
     @wraps(get_functions)
     def get_functions_with_hooks(app: Any, *args: Any, **kwargs: Any) -> list[Any]:
         functions = get_functions(app, *args, **kwargs)
         bridge.check()
         if not bridge.enabled:
-            bridge.check_or_end()
+            bridge.leave_alone()
             return functions
         try:
-            for function in functions:
-                if function not in taken:
-                    taken[function] = _with_hooks(function, bridge, package)
-        except UnknownShape as change:
-            bridge.give_up(change)
+            return [_with_hooks(function, bridge, package) for function in functions]
+        except Inactive as reason:
+            bridge.give_up(reason)
             bridge.check()
             return functions
-        return [taken[function] for function in functions]
 
     register.get_functions = get_functions_with_hooks
 
@@ -83,23 +75,28 @@ def _with_hooks(declared: Any, bridge: Bridge, package: str) -> Any:
     entrance = bridge.take(function, take_context)
     # Nobody else defines ASGI and WSGI apps but the SDK: what a traceback shows for them is no line of the script.
     _dress(entrance, call, *(definition or (f"{function.directory}{os.sep}<{name}>", 1)))
+    if take_context is added_context:
+        _declare_context(entrance)
     declared = copy.copy(declared)
     declared.get_user_function = lambda: entrance
     return declared
 
 
-def _dress(wrapper: Any, call: Callable[..., Any], file: str, line: int) -> None:
-    """Have the runtime see in the wrapper what it would see in ``call``, and a ``context`` that it is to give."""
-    update_wrapper(wrapper, call)
+def _dress(entrance: Any, call: Callable[..., Any], file: str, line: int) -> None:
+    """Have the runtime see in the entrance what it would see in ``call``."""
+    update_wrapper(entrance, call)
     if getattr(call, "__annotate__", None) is None:  # what Python 3.14 copies, unless annotations were set by hand
-        wrapper.__annotations__ = dict(getattr(call, "__annotations__", {}))
-    signature = inspect.signature(call)
-    if "context" not in signature.parameters:
-        context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY)
-        signature = signature.replace(parameters=[*signature.parameters.values(), context])
-    wrapper.__signature__ = signature
-    code = wrapper.__code__
-    wrapper.__code__ = code.replace(co_filename=file, co_firstlineno=line - 1, co_name=wrapper.__name__)
+        entrance.__annotations__ = dict(getattr(call, "__annotations__", {}))
+    entrance.__signature__ = inspect.signature(call)
+    code = entrance.__code__
+    entrance.__code__ = code.replace(co_filename=file, co_firstlineno=line - 1, co_name=entrance.__name__)
+
+
+def _declare_context(entrance: Any) -> None:
+    """Have the runtime see a ``context`` that it is to give."""
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY)
+    signature: inspect.Signature = entrance.__signature__
+    entrance.__signature__ = signature.replace(parameters=[*signature.parameters.values(), context])
 
 
 def _script_file() -> str:

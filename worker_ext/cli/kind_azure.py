@@ -21,6 +21,12 @@ def add_arguments(parser: ArgumentParser | _ArgumentGroup) -> list[Action]:
         ),
         parser.add_argument("--cors-credentials", action="store_true", help="let cross-origin requests carry cookies"),
         parser.add_argument(
+            "--enable-auth", "--enableAuth", action="store_true", help="ask for function and master keys"
+        ),
+        parser.add_argument("--use-https", "--useHttps", action="store_true", help="listen for https instead of http"),
+        parser.add_argument("--cert", type=Path, metavar="FILE", help="certificate and key for https (PEM or PFX)"),
+        parser.add_argument("--password", default="", metavar="TEXT", help="password of that key, or a file with it"),
+        parser.add_argument(
             "-t",
             "--timeout",
             type=_positive,
@@ -82,6 +88,10 @@ def _serve(arguments: Namespace, standby: Standby | None) -> int:
             timeout=arguments.timeout,
             functions=arguments.functions,
             verbose=arguments.verbose,
+            enable_auth=arguments.enable_auth,
+            use_https=arguments.use_https,
+            certificate=arguments.cert,
+            password=arguments.password,
             language_worker=arguments.language_worker or " ".join(arguments.rest),
             json_output=arguments.enable_json_output or arguments.json_output_file is not None,
             json_output_file=arguments.json_output_file,

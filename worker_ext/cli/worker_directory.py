@@ -20,9 +20,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(_arguments: Namespace) -> int:
     """Print the folder; warn where the packages are missing that the worker speaks to such a host with."""
     print(Path(worker_ext.__file__).resolve().parent)
-    if find_spec("grpc") is None:
+    if find_spec("h2") is None:
         print(
-            f"{sys.executable} has no grpcio, which the worker needs unless the app brings its own:\n"
+            f"{sys.executable} has no h2, which the worker needs unless the app brings its own:\n"
             f'  {sys.executable} -m pip install "worker-ext[rpc]"',
             file=sys.stderr,
         )

@@ -26,8 +26,11 @@ Call = Callable[[Function, dict[str, Any]], Ended]
 _Layer = Generator[None, Any, Any]
 
 
-def surrounded(invocation: Invocation, layers: Sequence[Hook], call: Call) -> Steps:
-    """The steps of calling the function with layers around it."""
+def surrounded(invocation: Invocation, layers: Sequence[Hook], call: Call, outer: Hook | None = None) -> Steps:
+    """The steps of calling the function with layers around it.
+
+    :param outer: the layer that all of these are inside.
+    """
     waiting: list[_Layer] = []  # the generators of the layers that wait for what is inside them
     depth = len(layers)
     while True:
@@ -35,22 +38,27 @@ def surrounded(invocation: Invocation, layers: Sequence[Hook], call: Call) -> St
         inwards = len(waiting)
         ended: Ended | None
         if inwards == depth:
+            invocation.at = None
             ended = call(invocation.function, invocation.arguments)
             if invocation.function.is_async and ended[1] is None:
                 ended = yield ended[0]
         elif layers[inwards].is_async:
+            invocation.at = layers[inwards]
             ended = yield _enclosing(invocation, layers[inwards], layers[inwards + 1 :], call)
         else:
+            invocation.at = layers[inwards]
             ended = _begin(invocation, layers[inwards], waiting)
             if ended is None:
                 continue
         # Outwards, as far as the layer that has what is inside it run again:
         while waiting:
-            ended = _go_on(layers[len(waiting) - 1], waiting[-1], ended)
+            invocation.at = layer = layers[len(waiting) - 1]
+            ended = _go_on(layer, waiting[-1], ended)
             if ended is None:
                 break
             waiting.pop()
         else:
+            invocation.at = outer
             try:
                 return Outcome(*ended)
             finally:
@@ -103,7 +111,7 @@ def _refuse(layer: Hook, generator: _Layer, said: object) -> Ended:
 def _enclosing(invocation: Invocation, layer: Hook, inside: Sequence[Hook], call: Call) -> Enclosing:
     return Enclosing(
         partial(layer.call, layer.logger, invocation.context, invocation.arguments),
-        partial(surrounded, invocation, inside, call),
+        partial(surrounded, invocation, inside, call, layer),
     )
 
 

@@ -29,10 +29,11 @@ from typing import Any
 
 from ..function import Function
 from ..invocation import Invocation, Outcome
-from .around import surrounded
+from .around import Call, surrounded
 from .drivers import Steps, finish_on_loop, finish_on_thread, settled
 from .hook import Hook
 from .registry import HookSet, Registry
+from .timeline import recorded
 
 _logger = logging.getLogger("worker_ext")
 
@@ -52,18 +53,17 @@ class Pipeline:
         self._compiled = self._compile()
 
     def steps(self, invocation: Invocation) -> Steps | None:
-        """The invocation's steps, or ``None`` if it has no hooks: then it is just a call of the function.
-
-        :raises IndexingError: if there is an extension that must not be skipped, and cannot be run.
-        """
+        """The invocation's steps, or ``None`` if it has no hooks: then it is just a call of the function."""
         version, hooks = self._compiled
         if version != self._registry.version:
             self._compiled = version, hooks = self._compile()
         if hooks is None:
-            return None
-        if hooks.refusal is not None:
-            raise hooks.refusal.error()
-        return _steps(invocation, hooks)
+            if invocation.timeline is None:
+                return None
+            hooks = HookSet()
+        if invocation.timeline is not None:
+            return recorded(invocation, hooks, _steps, _call)
+        return _steps(invocation, hooks, _call)
 
     def _compile(self) -> tuple[int, HookSet | None]:
         # One pair, replaced as a whole: several pool threads may be here at once. The version is read first, so that
@@ -73,24 +73,24 @@ class Pipeline:
         return version, hooks if any(hooks) else None
 
 
-def _steps(invocation: Invocation, hooks: HookSet) -> Steps:
+def _steps(invocation: Invocation, hooks: HookSet, call: Call) -> Steps:
     function, arguments, context = invocation.function, invocation.arguments, invocation.context
-    cancelled = yield from _call_all(hooks.before, context, arguments)
+    cancelled = yield from _call_all(hooks.before, invocation, context, arguments)
     if cancelled is not None:
         result, error = cancelled
     elif hooks.around:
-        result, error = yield from surrounded(invocation, hooks.around, _call)
+        result, error = yield from surrounded(invocation, hooks.around, call)
     else:
-        result, error = _call(function, arguments)
+        result, error = call(function, arguments)
         if function.is_async and error is None:
             result, error = yield result
     if error is not None:
-        yield from _call_all(hooks.failed, context, arguments, error)
+        yield from _call_all(hooks.failed, invocation, context, arguments, error)
         try:
             return Outcome(None, error)
         finally:
             del error, cancelled  # an error must not be held by a frame that called what is in its traceback
-    return (yield from _call_all(hooks.after, context, arguments, result)) or Outcome(result, None)
+    return (yield from _call_all(hooks.after, invocation, context, arguments, result)) or Outcome(result, None)
 
 
 def _call(function: Function, arguments: dict[str, Any]) -> tuple[Any, BaseException | None]:
@@ -103,9 +103,12 @@ def _call(function: Function, arguments: dict[str, Any]) -> tuple[Any, BaseExcep
         return None, error
 
 
-def _call_all(hooks: Iterable[Hook], *arguments: Any) -> Generator[Awaitable[Any], Outcome, Outcome | None]:
+def _call_all(
+    hooks: Iterable[Hook], invocation: Invocation, *arguments: Any
+) -> Generator[Awaitable[Any], Outcome, Outcome | None]:
     """Call hooks, each whatever the others raise; returns the outcome if the invocation is cancelled meanwhile."""
     for hook in hooks:
+        invocation.at = hook
         answer = None
         try:
             answer = hook.call(hook.logger, *arguments)
@@ -117,6 +120,7 @@ def _call_all(hooks: Iterable[Hook], *arguments: Any) -> Generator[Awaitable[Any
                 if isinstance(outcome.error, asyncio.CancelledError) and _being_cancelled():
                     return outcome
                 _log_failure(hook, outcome.error)
+    invocation.at = None
     return None
 
 

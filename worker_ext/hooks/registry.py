@@ -7,13 +7,13 @@ function-level one registers when it is made and applies to those that it is att
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..function import Function, is_async_callable
 from .hook import APP_LEVEL, Hook, find, is_ours, problem_of
-from .logger import hook_logger
 from .required import EVERYTHING, Abilities, Refusal, refusals
 from .scope import admits
 from .sdk import extensions
@@ -32,14 +32,12 @@ class HookSet(NamedTuple):
     :ivar after: run after it has succeeded.
     :ivar around: run around it, the outermost first.
     :ivar failed: run after it has failed.
-    :ivar refusal: why the function must not be called at all.
     """
 
     before: tuple[Hook, ...] = ()
     after: tuple[Hook, ...] = ()
     around: tuple[Hook, ...] = ()
     failed: tuple[Hook, ...] = ()
-    refusal: Refusal | None = None
 
 
 class Registry:
@@ -69,12 +67,13 @@ class Registry:
         """The hooks that run around an invocation of ``function``.
 
         Order: application-level before function-level on the way in, function-level before application-level on
-        the way out; in registration order within each level, on both ways.
+        the way out; in registration order within each level, on both ways. If an extension that must not be skipped
+        cannot do its work, there is nothing but a layer around the function that never calls it.
         """
         refused = self.refusals()
         if refused:
-            return HookSet(refusal=refused[0])
-        app, own = self._apps(function), self._instances(function)
+            return HookSet(around=(refused[0].as_layer(),))
+        app, own = self.app_level(function), self.function_level(function)
 
         def of(name: str, *, inwards: bool) -> tuple[Hook, ...]:
             levels = [(app, f"{name}{APP_LEVEL}"), (own, name)]
@@ -92,18 +91,18 @@ class Registry:
     def load_hooks_for(self, function: Function) -> tuple[Hook, ...]:
         """The hooks that run when ``function`` has been loaded: function-level ones first."""
         return (
-            *self._usable(self._instances(function), "post_function_load"),
-            *self._usable(self._apps(function), f"post_function_load{APP_LEVEL}"),
+            *self._usable(self.function_level(function), "post_function_load"),
+            *self._usable(self.app_level(function), f"post_function_load{APP_LEVEL}"),
         )
 
     def own_hooks(self, name: str) -> tuple[Hook, ...]:
         """The hooks of one name that belong to the process, such as ``on_startup``: application-level ones first."""
-        return tuple(self._usable([*self._apps(), *self._instances()], name))
+        return tuple(self._usable([*self.app_level(), *self.function_level()], name))
 
     def log_hooks_for(self, function: Function | None) -> tuple[Hook, ...]:
         """The hooks that see the lines of a function's invocations, or those that belong to no invocation."""
-        own = self._instances(function) if function is not None else []
-        return tuple(self._usable([*self._apps(function), *own], "on_log"))
+        own = self.function_level(function) if function is not None else []
+        return tuple(self._usable([*self.app_level(function), *own], "on_log"))
 
     def refusals(self) -> list[Refusal]:
         """Why no function may be called: the required extensions that cannot do their work."""
@@ -122,15 +121,15 @@ class Registry:
 
     def extensions(self) -> list[str]:
         """The names of the extensions whose hooks can run, application-level ones first, each once."""
-        classes = [*self._apps(), *(type(instance) for instance in self._instances())]
+        classes = [*self.app_level(), *(type(instance) for instance in self.function_level())]
         return list(dict.fromkeys(cls.__name__ for cls in classes))
 
-    def _apps(self, function: Function | None = None) -> list[Any]:
-        """The application-level extensions, all or those that apply to a function."""
+    def app_level(self, function: Function | None = None) -> list[Any]:
+        """The application-level extensions in their order, all or those that apply to a function: classes."""
         return _ordered(self._extensions.leaves(), function) if self._enabled else []
 
-    def _instances(self, function: Function | None = None) -> list[Any]:
-        """The function-level extensions, all or those that apply to a function."""
+    def function_level(self, function: Function | None = None) -> list[Any]:
+        """The function-level extensions in their order, all or those that apply to a function: instances."""
         made = self._extensions.functions if self._enabled else []
         return _ordered([one.instance for one in made if function is None or one.applies_to(function)], function)
 
@@ -140,7 +139,7 @@ class Registry:
             if call is None:
                 continue  # nobody overrode it: it costs nothing
             extension = owner.__name__ if isinstance(owner, type) else type(owner).__name__
-            logger = hook_logger(extension)
+            logger = logging.getLogger(extension)
             problem = _unawaited(call) if name in self._elsewhere else problem_of(name, call)
             if problem is not None and problem not in self._refused:
                 self._refused.add(problem)

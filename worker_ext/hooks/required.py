@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Generator, Iterable
 from typing import Any, NamedTuple
 
 from ..errors import IndexingError
 from ..function import is_async_callable
-from .hook import APP_LEVEL, ARGUMENTS, CLASSIC, find, is_ours, problem_of
+from .hook import APP_LEVEL, ARGUMENTS, CLASSIC, Hook, find, is_ours, problem_of
 from .switches import FLAG
 
 
@@ -51,6 +52,15 @@ class Refusal(NamedTuple):
             f"the extension {self.extension} is required, but {self.reason}; the app does not run without it",
             hint=self.hint,
         )
+
+    def as_layer(self) -> Hook:
+        """An ``around`` hook that lets no invocation pass."""
+
+        def refuse(*_arguments: Any) -> Generator[None, Any, None]:
+            raise self.error()
+            yield
+
+        return Hook(self.extension, "around_invocation", refuse, logging.getLogger(self.extension))
 
 
 def refusals(owners: Iterable[Any], *, enabled: bool, abilities: Abilities = EVERYTHING) -> list[Refusal]:

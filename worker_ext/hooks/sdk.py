@@ -53,18 +53,20 @@ class Extensions:
         self._versions = itertools.count(1)
         self._filed: dict[str, Any] = {"_func_exts": {}, "_app_exts": None, "_info": {}}
 
-    def adopt(self, extension: Any) -> None:
-        """Add one that has registered elsewhere before, without initializing it again.
+    def adopt(self, extension: Any, other: Extensions) -> None:
+        """Add an extension of others, without initializing it again.
 
         :param extension: an application-level class, or a function-level instance.
+        :param other: where it has registered.
         """
         filing: Any = ExtensionMeta
         if isinstance(extension, type):
             self.add_app(extension)
             filing._set_hooks_for_application(extension)
         else:
-            self.add_function(extension)
+            self._made(extension).targets.extend(other._made(extension).targets)
             filing._set_hooks_for_function(extension._trigger_name, extension)
+            self.changed()
 
     def add_app(self, cls: type) -> None:
         """Note an application-level extension, unless it is a base that only extensions derive from."""
@@ -119,7 +121,7 @@ class Extensions:
         for hooks in (ExtensionMeta.get_application_hooks() or (), *ExtensionMeta._func_exts.values()):
             for listed in hooks:
                 listed[:] = [one for one in listed if not any(map(_is_local, _classes_of(one)))]
-        self.version = next(self._versions)
+        self.changed()
 
     def leaves(self) -> list[type]:
         """The application-level extensions that no other one derives from.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,20 +13,28 @@ from .. import __version__
 from ..errors import ConfigurationError, IndexingError, WorkerExtError
 from . import process
 from .app_settings import AppSettings, HostOptions, read_settings
+from .app_state import AppState
 from .console import Console
+from .debugger import Debugger
 from .invoker import Invoker
 from .json_lines import open_json_file
+from .keys import MASTER, KeyStore
 from .standby import Standby
+from .state import state_folder
+from .status import HostStatus
 from .storage import Storage
 from .supervisor import Policy, Supervisor
 from .worker_process import WorkerCommand
 
 if TYPE_CHECKING:
+    import ssl as tls
+
     from ..invocation import LogRecord
     from ..transports.http1 import HttpServer
     from .call import Call
     from .functions import HostedApp
     from .http_front import HttpFront
+    from .site import Site
     from .triggers.runner import TriggerRunner
 
 _LAST_ANSWERS = 1.0
@@ -51,13 +58,17 @@ class Host:
         self._console = console
         self._standby = standby
         self._settings = read_settings(options)
+        self._debugger = Debugger.wanted_by(self._settings.arguments, console)
         self._supervisor = Supervisor(self._command, self._policy(self._settings), console, self)
+        self._state = AppState(state_folder(options.script_root))
         self._storage = Storage()
         self._invoker = Invoker(self._supervisor, console, self._storage)
+        self._status = HostStatus(options.script_root, self._settings.python)
+        self._keys = KeyStore(self._state)
         self._front: HttpFront | None = None
+        self._site: Site | None = None
         self._triggers: TriggerRunner | None = None
         self._port: int | None = None  # once it is listened on
-        self._is_broken = False  # whether the app as it is in its folder cannot be loaded
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -68,24 +79,38 @@ class Host:
         loop = asyncio.get_running_loop()
         self._console.attach(loop)
         self._announce()
+        certificate = self._certificate()
         process.on_signals(loop, self.stop)
         tasks: list[asyncio.Task[None]] = []
         try:
+            if self._debugger is not None:
+                await self._debugger.start()
             await self._start_worker()
             await asyncio.sleep(0)  # now the worker process exists: it starts up while this one imports the rest
             from ..transports.http1 import HttpServer
-            from .app_state import AppState
             from .clock import SystemClock
             from .http_front import HttpFront, error_page
-            from .state import state_folder
+            from .listening import listen, shown
+            from .site import Site
             from .triggers.runner import TriggerRunner
 
-            state = AppState(state_folder(self._options.script_root))
-            self._triggers = TriggerRunner(self._invoker, self._console, SystemClock(), state, self._storage)
-            self._front = front = HttpFront(self._invoker, self._console, self._settings)
+            self._triggers = TriggerRunner(self._invoker, self._console, SystemClock(), self._state, self._storage)
+            self._site = site = Site(
+                self._status,
+                self._options,
+                page=self._settings.homepage,
+                keys=self._keys,
+                invoker=self._invoker,
+                supervisor=self._supervisor,
+                drain=self._drain,
+            )
+            keys = self._keys if self._options.enable_auth else None
+            scheme = self._options.scheme
+            self._front = front = HttpFront(self._invoker, self._console, self._settings, site, keys, scheme=scheme)
             server = HttpServer(front.handle, error_body=error_page)
             tasks.append(asyncio.create_task(self._watch()))
-            self._port = await self._listen(server)
+            self._port = await listen(server, self._options.address, self._settings.port, certificate)
+            self._status.base = f"{scheme}://{shown(self._options.address)}:{self._port}"
             if front.app is not None:
                 self._show(front.app)
             tasks.append(asyncio.create_task(self._expire(front)))
@@ -99,6 +124,8 @@ class Host:
             await self._supervisor.close()
             await self._invoker.close()
             await self._storage.close()
+            if self._debugger is not None:
+                await self._debugger.close()
             self._console.flush()
 
     def stop(self) -> None:
@@ -115,6 +142,9 @@ class Host:
 
     async def _end(self, server: HttpServer) -> None:
         server.stop_accepting()
+        self._status.stopping = True
+        if self._site is not None:
+            self._site.close()
         running = self._supervisor.running
         self._console.info(f"Stopping; {running} invocations are still running." if running else "Stopping.")
         assert self._triggers is not None
@@ -132,7 +162,6 @@ class Host:
         """Serve a new edition of the app."""
         from .functions import host_app
 
-        self._is_broken = False
         settings = self._settings
         hosted = host_app(
             app,
@@ -146,13 +175,19 @@ class Host:
         for warning in (*hosted.router.differences(), *hosted.warnings):
             self._console.warning(warning)
         assert self._front is not None
+        self._status.app, self._status.problem = hosted, ""
+        self._status.route_prefix = settings.host.http.route_prefix
         self._front.serve(hosted)
+        if self._site is not None:
+            self._site.app_changed()
         if self._port is not None:
             self._show(hosted)
 
     def app_broken(self, error: IndexingError, *, still_serving: bool) -> None:
         """Tell why the app cannot be loaded, and what is served instead."""
-        self._is_broken = True
+        self._status.problem = f"{error}\n{error.detail.rstrip()}" if error.detail else str(error)
+        if self._site is not None:
+            self._site.app_changed()
         self._console.error(str(error))
         if error.detail:
             self._console.error(error.detail.rstrip())
@@ -169,6 +204,15 @@ class Host:
         """Pass on what an invocation has logged."""
         self._invoker.logged(call, records)
 
+    def _drain(self, on: bool) -> None:
+        """Have triggers start no more invocations, or go on."""
+        assert self._triggers is not None
+        self._status.draining = on
+        if on:
+            self._triggers.stop()
+        elif self._status.app is not None:
+            self._triggers.serve(self._status.app.functions)
+
     # What people are told
 
     def _announce(self) -> None:
@@ -177,10 +221,22 @@ class Host:
         console.heading(f"\nworker-ext local host {__version__}, Python {sys.version.split()[0]}\n")
         console.detail(f"App: {self._options.script_root}")
         console.detail(f"Its Python: {settings.python}")
+        if self._options.enable_auth:
+            self._tell_new_keys()
         for name in settings.skipped:
             console.detail(f"Skipping {name!r} from local settings as it's already defined in the environment.")
         for warning in settings.warnings:
             console.warning(warning)
+
+    def _tell_new_keys(self) -> None:
+        made = self._keys.ensure()
+        if not made:
+            return
+        self._console.heading("Keys, which are shown only this once, as they are kept as hashes:\n")
+        for name, value in made.items():
+            what = "master key (opens everything)" if name == MASTER else "host key (opens every function)"
+            self._console.heading(f"\t{what}: {value}")
+        self._console.heading("")
 
     def _show(self, app: HostedApp) -> None:
         """Tell what is served, and begin with what no request starts: the port is known, the list has been shown."""
@@ -198,11 +254,9 @@ class Host:
             console.error("No functions found: every function of this app is in error, disabled, or not asked for.")
             return
         console.heading("\nFunctions:\n")
-        base = f"http://{_shown(self._options.address)}:{self._port}"
-        prefix = self._settings.host.http.route_prefix
         for function in sorted(app.functions, key=lambda function: (not function.is_http, function.name)):
             if function.is_http:
-                url = "/".join(part for part in (base, prefix, function.route.lstrip("/")) if part)
+                url = self._status.url_of(function)
                 methods = f"[{','.join(function.methods)}] " if function.methods else ""
                 console.heading(f"\t{function.name}: {methods}{url}\n")
             else:
@@ -212,33 +266,21 @@ class Host:
 
     # Listening
 
-    async def _listen(self, server: HttpServer) -> int:
-        """Begin to listen, and return the port.
+    def _certificate(self) -> tls.SSLContext | None:
+        """What https needs, if that is what the host is to listen for.
 
-        :raises ConfigurationError: if the address cannot be listened on.
+        :raises ConfigurationError: if there is no certificate, and none can be made.
         """
-        address, port = self._options.address, self._settings.port
-        try:
-            if address != "localhost":
-                return (await server.start(address, port))[0][1]
-            bound = (await server.start("127.0.0.1", port))[0][1]
-            # Browsers may try the other loopback address first. A machine may have none.
-            try:
-                await server.start("::1", bound)
-            except OSError as error:
-                if error.errno == errno.EADDRINUSE and port:
-                    raise
-            return bound
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise ConfigurationError(
-                    f"port {port} on {address} is in use by another program",
-                    hint=f"Stop that program, or choose another port:  func host start --port {port % 65535 + 1}",
-                ) from None
-            raise ConfigurationError(
-                f"cannot listen on {address} port {port}: {error.strerror or error}",
-                hint="Choose another --address or --port.",
-            ) from None
+        options = self._options
+        if not options.use_https:
+            return None
+        from .https import given_certificate, own_certificate
+
+        if options.certificate is not None:
+            return given_certificate(options.certificate, options.password)
+        context, file = own_certificate(self._state, options.address)
+        self._console.detail(f"Its certificate, for clients that are to trust it: {file}")
+        return context
 
     async def _expire(self, front: HttpFront) -> None:
         """Answer requests that came before the app was there and have waited as long as it may take to load."""
@@ -249,7 +291,7 @@ class Host:
         while front.app is None:
             await asyncio.sleep(interval)
             waited += interval
-            if not self._is_broken and waited - told >= _TELL_WAITING:
+            if not self._status.problem and waited - told >= _TELL_WAITING:
                 told = waited
                 debugger = "; a debugger may have to be attached first" if self._settings.arguments else ""
                 self._console.info(f"Waiting for the worker process to load the app ({waited:.0f} s{debugger}).")
@@ -263,7 +305,7 @@ class Host:
         root = self._options.script_root
 
         def concerns(path: Path) -> bool:
-            if self._is_broken and is_installation(path):
+            if self._status.problem and is_installation(path):
                 return True
             host = self._settings.host
             return concerns_the_app(path, root, files=host.watch_files, folders=host.watch_directories)
@@ -297,7 +339,7 @@ class Host:
 
     def _policy(self, settings: AppSettings) -> Policy:
         return Policy(
-            processes=settings.processes,
+            processes=1 if self._debugger else settings.processes,
             function_timeout=settings.function_timeout,
             waiting_time=max(self._options.timeout, _LONGEST_BACKOFF),
             connect_timeout=self._options.timeout,
@@ -309,7 +351,7 @@ class Host:
         standby, self._standby = self._standby, None
         return WorkerCommand(
             python=settings.python,
-            arguments=settings.arguments,
+            arguments=self._debugger.arguments_for_worker(settings.arguments) if self._debugger else settings.arguments,
             kind="azure",
             script_root=self._options.script_root,
             environ=settings.environ,
@@ -327,9 +369,3 @@ def serve(options: HostOptions, standby: Standby | None = None) -> int:
     console = Console(verbose=options.verbose, json_lines=options.json_output, json_file=json_file)
     process.run(lambda: Host(options, console, standby).run())
     return 0
-
-
-def _shown(address: str) -> str:
-    if address in ("0.0.0.0", "::", "127.0.0.1"):
-        return "localhost"
-    return f"[{address}]" if ":" in address else address

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import ConfigurationError
@@ -18,6 +18,7 @@ DEFAULT_PORT = 7071
 PROCESS_COUNT = "FUNCTIONS_WORKER_PROCESS_COUNT"
 ENVIRONMENT = "AZURE_FUNCTIONS_ENVIRONMENT"
 RUNTIME = "FUNCTIONS_WORKER_RUNTIME"
+NO_PAGE = "AzureWebJobsDisableHomepage"
 ARGUMENTS = "languageWorkers__python__arguments"
 """Arguments for the app's Python; editors set it to start their debugger."""
 
@@ -38,6 +39,10 @@ class HostOptions:
     :ivar functions: names of the functions to serve; none means all.
     :ivar verbose: whether the console tells more.
     :ivar language_worker: arguments that go between the interpreter and the worker.
+    :ivar enable_auth: whether functions and the admin API ask for keys.
+    :ivar use_https: whether the host listens for https instead of http.
+    :ivar certificate: the file with the certificate and its key; one is made if there is none.
+    :ivar password: what the key in it is encrypted with.
     :ivar json_output: whether the console writes JSON.
     :ivar json_output_file: where the JSON goes, if not to the console.
     """
@@ -51,8 +56,17 @@ class HostOptions:
     functions: Sequence[str] = ()
     verbose: bool = False
     language_worker: str = ""
+    enable_auth: bool = False
+    use_https: bool = False
+    certificate: Path | None = None
+    password: str = field(default="", repr=False)
     json_output: bool = False
     json_output_file: Path | None = None
+
+    @property
+    def scheme(self) -> str:
+        """``http`` or ``https``."""
+        return "https" if self.use_https else "http"
 
 
 @dataclass(frozen=True)
@@ -72,6 +86,7 @@ class AppSettings:
     :ivar development: whether clients are told what went wrong in a function.
     :ivar cors: origins of cross-origin requests.
     :ivar cors_credentials: whether these may carry cookies.
+    :ivar homepage: whether the page is served.
     """
 
     host: HostJson
@@ -87,6 +102,7 @@ class AppSettings:
     development: bool
     cors: Sequence[str]
     cors_credentials: bool
+    homepage: bool = True
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -131,6 +147,7 @@ def read_settings(options: HostOptions) -> AppSettings:
         development=environ[ENVIRONMENT].lower() == "development",
         cors=cors,
         cors_credentials=credentials,
+        homepage=environ.get(NO_PAGE, "").strip().lower() not in ("true", "1"),
     )
 
 

@@ -19,7 +19,8 @@ class AppState:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
+        """The folder, which may not exist yet."""
 
     def read(self, group: str, name: str) -> Any:
         """The document of that name; ``None`` if there is none, or it is damaged.
@@ -54,13 +55,13 @@ class AppState:
 
         :raises OSError: if the folder cannot be made.
         """
-        _make(self._folder)
-        return self._folder / name
+        _make(self.folder)
+        return self.folder / name
 
     def _document(self, group: str, name: str) -> Path:
         """A file for the name, readable where possible; names may differ in nothing but case, or hold any character."""
         readable = "".join(character if character.isalnum() else "-" for character in name)[:60]
-        return self._folder / group / f"{readable}.{hashlib.sha256(name.encode()).hexdigest()[:8]}.json"
+        return self.folder / group / f"{readable}.{hashlib.sha256(name.encode()).hexdigest()[:8]}.json"
 
 
 def _make(folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -46,17 +46,25 @@ class HostedFunction:
     :ivar name: its name.
     :ivar trigger: its trigger binding's JSON object.
     :ivar inputs: what it is given besides.
-    :ivar outputs: what it writes, by name; ``None`` for what this host does not deliver.
+    :ivar outputs: what it writes, by name.
+    :ivar undelivered: names and types of its outputs that this host has no binding for.
     :ivar retry: when it is tried again after a failure.
     :ivar starter: what watches for what starts it; ``None`` for HTTP, and for what this host does not watch for.
+    :ivar bindings: the JSON objects of all its bindings, the trigger's among them.
+    :ivar file: the file that defines it.
+    :ivar is_async: whether it is an ``async def`` function.
     """
 
     name: str
     trigger: Mapping[str, Any]
     inputs: list[InputBinding] = field(default_factory=list)
-    outputs: dict[str, OutputBinding | None] = field(default_factory=dict)
+    outputs: dict[str, OutputBinding] = field(default_factory=dict)
+    undelivered: dict[str, str] = field(default_factory=dict)
     retry: RetryOptions | None = None
     starter: Trigger | None = None
+    bindings: Sequence[Mapping[str, Any]] = ()
+    file: str = ""
+    is_async: bool = False
 
     @property
     def is_http(self) -> bool:
@@ -90,6 +98,7 @@ class HostedApp:
     :ivar warnings: what has no effect here, a text each.
     :ivar disabled: the names of those that are turned off.
     :ivar extensions: the names of the worker extensions.
+    :ivar errors: those of ``problems`` that are about one function, by its name in lower case.
     """
 
     functions: list[HostedFunction]
@@ -98,6 +107,13 @@ class HostedApp:
     disabled: list[str]
     extensions: list[str]
     warnings: list[str] = field(default_factory=list)
+    errors: dict[str, list[str]] = field(default_factory=dict)
+
+    def add_problem(self, text: str, function: str | None) -> None:
+        """Note why a function is not served, or what else is wrong with the app."""
+        self.problems.append(f"The '{function}' function is in error: {text}" if function else text)
+        if function:
+            self.errors.setdefault(function.lower(), []).append(text)
 
 
 def host_app(
@@ -116,14 +132,16 @@ def host_app(
     :param environ: the app's settings; ``AzureWebJobs.NAME.Disabled`` turns a function off.
     :param host: ``host.json``; without it everything that it could say has its default.
     """
-    problems = [_problem_of_indexing(fields) for fields in description["problems"]]
-    app = HostedApp([], Router(route_prefix), problems, [], list(description["extensions"]))
+    app = HostedApp([], Router(route_prefix), [], [], list(description["extensions"]))
+    for fields in description["problems"]:
+        problem = unpack_error(fields)
+        app.add_problem(f"{problem}\n{problem.detail.rstrip()}" if problem.detail else str(problem), problem.function)
     wanted = {name.lower() for name in only}
     known: set[str] = set()
     for function in description["functions"]:
         name = function["name"]
         if name.lower() in known:
-            problems.append(f"there are two functions {name!r}; names must differ in more than their case")
+            app.problems.append(f"there are two functions {name!r}; names must differ in more than their case")
             continue
         known.add(name.lower())
         if wanted and name.lower() not in wanted:
@@ -136,8 +154,8 @@ def host_app(
             app.functions.append(hosted)
             app.warnings += _warnings(function, hosted)
         except ConfigurationError as error:
-            problems.append(f"The '{name}' function is in error: {error}")
-    problems += [f"there is no function {name!r}, which is asked for" for name in only if name.lower() not in known]
+            app.add_problem(str(error), name)
+    app.problems += [f"there is no function {name!r}, which is asked for" for name in only if name.lower() not in known]
     return app
 
 
@@ -166,11 +184,17 @@ def _host_function(function: Mapping[str, Any], scope: Scope, router: Router[Hos
     for binding in bindings:
         _check_type(binding)
     trigger = next(binding for binding in bindings if _is_trigger(binding))
-    hosted = HostedFunction(name, trigger, retry=retry_policy(function, trigger["type"], scope.host))
+    hosted = HostedFunction(
+        name,
+        trigger,
+        retry=retry_policy(function, trigger["type"], scope.host),
+        bindings=bindings,
+        file=function.get("file", ""),
+        is_async=function.get("isAsync", False),
+    )
     for binding in bindings:
         if _is_output(binding):
-            if binding["type"] != "http":
-                hosted.outputs[binding["name"]] = make_output(binding, scope)
+            _add_output(hosted, binding, scope)
         elif not _is_trigger(binding):
             hosted.inputs.append(make_input(binding, scope))
     hosted.starter = make_trigger(trigger, scope)
@@ -180,6 +204,15 @@ def _host_function(function: Mapping[str, Any], scope: Scope, router: Router[Hos
             raise ConfigurationError(f'"methods" must be a list such as ["get"], found {methods!r}')
         router.add(hosted.route, hosted.methods, hosted, owner=name)
     return hosted
+
+
+def _add_output(hosted: HostedFunction, binding: Mapping[str, Any], scope: Scope) -> None:
+    name, kind = binding["name"], str(binding["type"])
+    output = make_output(binding, scope)
+    if output is not None:
+        hosted.outputs[name] = output
+    elif kind != "http":
+        hosted.undelivered[name] = kind
 
 
 def _warnings(function: Mapping[str, Any], hosted: HostedFunction) -> Iterable[str]:
@@ -208,12 +241,6 @@ def _is_trigger(binding: Mapping[str, Any]) -> bool:
 
 def _is_output(binding: Mapping[str, Any]) -> bool:
     return str(binding.get("direction", "in")).lower() == "out"
-
-
-def _problem_of_indexing(fields: dict[str, Any]) -> str:
-    error = unpack_error(fields)
-    text = f"{error}\n{error.detail.rstrip()}" if error.detail else str(error)
-    return f"The '{error.function}' function is in error: {text}" if error.function else text
 
 
 def _is_disabled(function: Mapping[str, Any], environ: Mapping[str, str]) -> bool:

@@ -17,6 +17,8 @@ from .console import Console
 from .cors import Cors, Headers
 from .functions import HostedApp, HostedFunction, check_http
 from .invoker import Invoker
+from .keys import KeyStore, Level, presented_key, required_level
+from .site import Site, is_admin
 
 _TEXT: Headers = [(b"content-type", b"text/plain; charset=utf-8")]
 
@@ -30,13 +32,27 @@ class HttpFront:
     :param invoker: runs the invocations.
     :param console: told of answers that cannot be sent.
     :param settings: the app's settings.
+    :param site: answers what is for the host itself.
+    :param keys: the keys that functions ask for; ``None`` if none are checked.
     :raises ConfigurationError: if a setting cannot be used.
     :ivar app: the edition of the app that is served; ``None`` until one has been loaded.
     """
 
-    def __init__(self, invoker: Invoker, console: Console, settings: AppSettings) -> None:
+    def __init__(
+        self,
+        invoker: Invoker,
+        console: Console,
+        settings: AppSettings,
+        site: Site,
+        keys: KeyStore | None,
+        *,
+        scheme: str = "http",
+    ) -> None:
         self._invoker = invoker
         self._console = console
+        self._site = site
+        self._keys = keys
+        self._scheme = scheme.encode()
         self._early: deque[tuple[float, Exchange]] = deque()
         self._running = 0
         self._waiting: deque[tuple[Exchange, HostedFunction, dict[str, str]]] = deque()
@@ -60,23 +76,26 @@ class HttpFront:
 
     def handle(self, exchange: Exchange) -> None:
         """Answer one request, now or when its invocation has ended."""
-        if self._cors:
+        app = self.app
+        if self._cors and not is_admin(exchange.path):
             preflight = self._cors.preflight(exchange.method, dict(exchange.headers))
             if preflight is not None:
                 exchange.respond(204, preflight, b"")
                 return
-        app = self.app
-        if app is None:
-            self._keep(exchange)
-            return
-        match = app.router.match(exchange.method, exchange.path)
+        match = app.router.match(exchange.method, exchange.path) if app is not None else None
         if match is not None:
-            if self._outstanding is not None and self._running + len(self._waiting) >= self._outstanding:
+            if self._keys is not None and not self._is_opened(match.target, self._keys, exchange):
+                self._respond(exchange, 401, [], b"")
+            elif self._outstanding is not None and self._running + len(self._waiting) >= self._outstanding:
                 self._respond(exchange, 429, [], b"")
             elif self._concurrent is not None and self._running >= self._concurrent:
                 self._wait(exchange, match.target, match.values)
             else:
                 self._invoke(exchange, match.target, match.values)
+        elif self._site.handle(exchange):
+            pass
+        elif app is None:
+            self._keep(exchange)
         elif exchange.path == "/":
             self._respond_text(exchange, 200, "Your function app is up and running.\n")
         else:
@@ -109,9 +128,14 @@ class HttpFront:
         else:
             self._early.append((time.monotonic(), exchange))
 
+    def _is_opened(self, function: HostedFunction, keys: KeyStore, exchange: Exchange) -> bool:
+        """Whether a request has the key that a function asks for."""
+        required = required_level(str(function.trigger.get("authLevel", "function")))
+        return required is Level.ANONYMOUS or keys.level(presented_key(exchange), function.name) >= required
+
     def _invoke(self, exchange: Exchange, function: HostedFunction, route: dict[str, str]) -> None:
         host = next((value for name, value in exchange.headers if name == b"host"), b"localhost")
-        url = b"http://%s%s" % (host, exchange.target)
+        url = b"%s://%s%s" % (self._scheme, host, exchange.target)
         payload = encode_request(exchange.method, url, route, exchange.body, exchange.headers)
         self._running += 1
         names = http_data(exchange, route) if function.is_bound else None

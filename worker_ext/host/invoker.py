@@ -129,6 +129,7 @@ class Invoker:
         try:
             event = await event_by_hand(function.trigger, function.starter, self._storage, text)
         except InvocationError as error:
+            self._console.error(f"{function.name} cannot be run by hand: {error}")
             return error
         return await self.run(function, event)
 
@@ -186,11 +187,10 @@ class Invoker:
         output = call.target.outputs.get(name)
         if output is not None:
             await output.write(self._storage, call.names or {}, kind, value)
-        elif name in call.target.outputs or name == "$return":
+        else:
+            kind = call.target.undelivered.get(name, "return value")
             size = len(value)
-            self._console.warning(
-                f"The output {name!r} of {call.function} ({size} bytes) is not delivered by this host."
-            )
+            self._console.warning(f"The output {name!r} ({kind}, {size} bytes) is not delivered by this host.")
 
     def _ended(self, call: Call, outcome: CallOutcome) -> None:
         name = call.function

@@ -41,7 +41,8 @@ class Policy:
     :ivar exit_grace: seconds that a worker has to end when it has been told to and runs nothing any more.
     :ivar stop_grace: seconds that running calls have when the host stops.
     :ivar backoff: seconds before a dead worker is replaced: the first pause and the longest.
-    :ivar steady: seconds after which a worker counts as healthy and the next pause is the first again.
+    :ivar steady: seconds after which a worker counts as healthy, even if it has answered no call, and the next pause
+        is the first again.
     """
 
     processes: int = 1
@@ -102,6 +103,7 @@ class Supervisor:
         self._socket: Listener | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
+        self._recording = False
 
     async def start(self) -> None:
         """Open the socket and start the workers."""
@@ -168,6 +170,17 @@ class Supervisor:
         if self._socket is not None:
             self._socket.close()
 
+    def record_timelines(self) -> None:
+        """From now on have the workers measure the steps of each invocation (:attr:`Call.timeline`)."""
+        self._recording = True
+        for worker in self._workers:
+            worker.record_timelines()
+
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the workers that can take calls."""
+        return [worker.pid for worker in self._workers if worker.ready]
+
     @property
     def running(self) -> int:
         """How many calls are running or waiting."""
@@ -178,6 +191,8 @@ class Supervisor:
     def worker_ready(self, worker: WorkerProcess, app: dict[str, Any]) -> None:
         """Take a worker into service; the first of its generation brings its edition into service."""
         self._console.info("Worker process started and initialized.")
+        if self._recording:
+            worker.record_timelines()
         self._broken = None
         if self._serving != worker.generation:
             self._listener.app_loaded(app)
@@ -262,7 +277,7 @@ class Supervisor:
         """Have a pause before the next start. Workers that die during one pause are replaced together."""
         if self._restart is not None:
             return
-        if time.monotonic() - worker.started > self._policy.steady:
+        if worker.has_answered or time.monotonic() - worker.started > self._policy.steady:
             self._pause = 0.0
         first, longest = self._policy.backoff
         self._pause = min(max(first, self._pause * 2), longest)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from ..errors import IndexingError, ProtocolError, WorkerLost
 from ..invocation import LogRecord
-from ..runtimes.protocol import SECRET_VARIABLE, Kind, unpack_error, unpack_json, unpack_lines
+from ..runtimes.protocol import SECRET_VARIABLE, Kind, unpack_error, unpack_json, unpack_lines, unpack_timeline
 from ..transports.frames import Frame, FrameConnection
 from .call import Call, unpack_failure, unpack_result
 from .child_process import ChildProcess
@@ -27,6 +27,7 @@ _DECODERS: Mapping[int, Callable[[list[bytes]], Any]] = {
     Kind.RESULT: unpack_result,
     Kind.FAILURE: unpack_failure,
     Kind.LOG: lambda parts: (parts[0].decode(), unpack_lines(parts[1:])),
+    Kind.TIMELINE: lambda parts: unpack_timeline(parts[0]),
     Kind.READY: lambda parts: unpack_json(parts[0]),
     Kind.BROKEN: lambda parts: unpack_error(unpack_json(parts[0])),
 }
@@ -95,6 +96,7 @@ class WorkerProcess:
     :ivar ready: whether it can take calls.
     :ivar stopping: whether it has been told to end, or is ending by itself.
     :ivar calls: what it is running, by call number, the oldest first.
+    :ivar has_answered: whether it had answered a call when it ended.
     :ivar started: when it was started, as ``time.monotonic`` tells it.
     :ivar idle_since: since when it has had nothing to answer; kept by the supervisor.
     """
@@ -113,6 +115,7 @@ class WorkerProcess:
         self.generation = generation
         self.ready = False
         self.stopping = False
+        self.has_answered = False
         self.calls: dict[int, Call] = {}
         self.started = self.idle_since = time.monotonic()
 
@@ -207,6 +210,11 @@ class WorkerProcess:
         if self._connection is not None and call.number in self.calls:
             self._connection.send(Kind.CANCEL, call.number, [])
 
+    def record_timelines(self) -> None:
+        """Ask it to tell the steps of each invocation."""
+        if self.ready and self._connection is not None:
+            self._connection.send(Kind.RECORD, 0, [])
+
     def stop(self) -> None:
         """Ask it to finish what it runs and to end. Before it is ready there is nothing to finish: it ends at once."""
         if self.stopping:
@@ -254,6 +262,9 @@ class WorkerProcess:
             identifier, records = message
             owner = next((call for call in self.calls.values() if call.invocation_id == identifier), None)
             self._listener.worker_logged(owner, records)
+        elif kind == Kind.TIMELINE:
+            if number in self.calls:
+                self.calls[number].timeline = message
         elif self._loaded:
             raise ProtocolError(f"a message of the kind {kind} came twice")
         else:
@@ -277,6 +288,7 @@ class WorkerProcess:
     def _end(self, reason: str) -> None:
         self.ready = False
         calls, self.calls = list(self.calls.values()), {}
+        self.has_answered = self._number > len(calls)
         lost = f"the worker process {self.pid} that ran this invocation {reason} before it answered"
         for call in calls:
             call.answer(WorkerLost(lost))

@@ -12,6 +12,8 @@ FAILURE    worker → host   number of log lines (u16), the log lines, exception
 LOG        worker → host   invocation id, one log line or more
 CANCEL     host → worker   (the call number says which)
 STOP       host → worker   finish what is running, then end
+RECORD     host → worker   from now on, send a TIMELINE before each RESULT and FAILURE
+TIMELINE   worker → host   JSON of what has run for an invocation (:func:`pack_timeline`)
 =========  ==============  =====================================================================================
 
 A log line is three parts: level as decimal digits, logger name, text. So is an output: the binding's name, the kind
@@ -27,7 +29,7 @@ from struct import Struct
 from typing import Any
 
 from ..errors import IndexingError, ProtocolError, WorkerExtError
-from ..invocation import LogRecord
+from ..invocation import LogRecord, TimelineEntry
 
 EVENTS_VARIABLE = "FUNCTIONS_ENABLE_JSON_OUTPUT"
 """Set to ``true`` if whoever has started the host wants events; Azure's tools name it so."""
@@ -45,6 +47,8 @@ COUNT = Struct("<H")
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
+_MAX_ENTRIES = 1000  # of a timeline, which grows with every repetition that an around hook makes
+_MAX_ERROR = 1000  # characters of what a step of it raised
 _MAX_LINES = 20_000  # three parts each: what fits in one frame with room for the rest
 _MAX_LOG_BYTES = 64 * 1024 * 1024
 
@@ -61,6 +65,8 @@ class Kind(IntEnum):
     LOG = 7
     CANCEL = 8
     STOP = 9
+    RECORD = 10
+    TIMELINE = 11
 
 
 def pack_lines(records: Sequence[LogRecord]) -> list[bytes]:
@@ -86,6 +92,25 @@ def unpack_lines(parts: Sequence[bytes]) -> list[LogRecord]:
         ]
     except (ValueError, IndexError) as error:
         raise ProtocolError(f"log lines cannot be decoded: {error}") from None
+
+
+def pack_timeline(entries: Sequence[TimelineEntry]) -> bytes:
+    """Encode a timeline; of a very long one the beginning."""
+    return pack_json([(*entry[:4], entry.error[:_MAX_ERROR]) for entry in entries[:_MAX_ENTRIES]])
+
+
+def unpack_timeline(data: bytes) -> list[TimelineEntry]:
+    """Decode what :func:`pack_timeline` made.
+
+    :raises ProtocolError: if it did not.
+    """
+    try:
+        return [
+            TimelineEntry(str(extension), str(name), float(start), float(duration), str(error))
+            for extension, name, start, duration, error in unpack_json(data)
+        ]
+    except (TypeError, ValueError) as error:
+        raise ProtocolError(f"a timeline cannot be decoded: {error}") from None
 
 
 def pack_error(error: WorkerExtError) -> dict[str, Any]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import logging
 import os
 import sys
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -63,7 +62,9 @@ class LocalApp:
             "FUNCTIONS_WORKER_RUNTIME": "python",
             **settings,
         }
-        self.world = World(self.script_root, environ, fresh=self._app is None, extensions=extensions)
+        self.world = World(
+            self.script_root, environ, functions=None if self._app is None else _calls(self._app), extensions=extensions
+        )
         self.logs: list[LogRecord] = []
         self._results: dict[str, InvocationResult] = {}
         self._running = 0
@@ -80,6 +81,7 @@ class LocalApp:
 
         :raises IndexingError: if it, or one of its functions, cannot be loaded.
         """
+        propagation.install()
         loop = asyncio.get_running_loop()
         self._registry = Registry(enabled=extensions_enabled())
         self._collector = LogCollector(loop, self._take_lines)
@@ -90,6 +92,8 @@ class LocalApp:
             for loaded in app.functions:
                 self._worker.load(loaded.function)
             await self._worker.drain()
+            if not app.problems:
+                await self._worker.startup()
             self._collector.flush_all()
         if app.problems:
             raise app.problems[0]
@@ -99,6 +103,9 @@ class LocalApp:
     async def close(self) -> None:
         """Wait for what is still running, and end the worker."""
         await self._worker.drain()
+        with self.capturing():
+            await self._worker.shutdown()
+            self._collector.flush_all()
         self._worker.close()
 
     @property
@@ -227,11 +234,13 @@ def _find(source: AppSource) -> tuple[Any, Path]:
 
 def _file_of(app: Any) -> Path:
     """The file that defines the first function of an app."""
-    calls: Iterable[Any] = (builder._function.get_user_function() for builder in app._function_builders)
-    for call in calls:
-        if place := definition_of(call):
-            return Path(place[0])
-    return Path(inspect.getfile(type(app))) if not app._function_builders else Path.cwd() / "function_app.py"
+    places = (definition_of(call) for call in _calls(app))
+    return next((Path(place[0]) for place in places if place), v2.script_file(Path.cwd()))
+
+
+def _calls(app: Any) -> list[Callable[..., Any]]:
+    """What the user wrote of the functions of an app."""
+    return [builder._function.get_user_function() for builder in app._function_builders]
 
 
 @contextlib.contextmanager
@@ -241,13 +250,11 @@ def _captured(collector: LogCollector) -> Iterator[None]:
     level = root.level
     root.setLevel(min(level, logging.DEBUG if os.environ.get(DEBUG_SETTING) else logging.INFO))
     root.addHandler(collector)
-    end_propagation = propagation.install()
     streams = _Tee(collector, sys.stdout), _Tee(collector, sys.stderr)
     try:
         with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
             yield
     finally:
-        end_propagation()
         root.removeHandler(collector)
         root.setLevel(level)
 

@@ -16,7 +16,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,7 +27,9 @@ from azure.functions.extension import ExtensionMeta
 from ..errors import ConfigurationError
 from ..hooks import sdk
 from ..invocation import current_invocation
+from ..runtimes.azure import v2
 from ..runtimes.user_code import APP_PACKAGE, is_own
+from .used import used_by
 
 SCRIPT_ROOT = "AzureWebJobsScriptRoot"
 """The setting by which the SDK knows the app's folder."""
@@ -41,18 +43,24 @@ class World:
 
     :param script_root: the app's folder, absolute.
     :param environ: the settings that the app has besides the environment.
-    :param fresh: whether the app is imported anew, with the packages of its extensions; otherwise it is there already.
+    :param functions: the functions of an app that is there already. ``None`` if the app is fresh: then it is imported
+        anew, with the packages of its extensions.
     :param extensions: the extensions that run in this world: application-level classes and function-level instances,
-        which are there already, and functions that make some. ``None`` for all that have registered so far, or none if
-        the app is fresh.
+        which are there already, and functions that make or configure some. ``None`` for those that the functions use.
     :raises ConfigurationError: if one of them is no extension.
     """
 
     def __init__(
-        self, script_root: Path, environ: Mapping[str, str], *, fresh: bool, extensions: Sequence[Any] | None = None
+        self,
+        script_root: Path,
+        environ: Mapping[str, str],
+        *,
+        functions: Sequence[Callable[..., Any]] | None,
+        extensions: Sequence[Any] | None = None,
     ) -> None:
         self._script_root = script_root
-        self._fresh = fresh
+        self._fresh = functions is None
+        self._functions = functions or ()
         for extension in extensions or ():
             if not isinstance(extension, FuncExtensionBase) and not callable(extension):
                 raise ConfigurationError(
@@ -78,8 +86,7 @@ class World:
         begins, wanted = not self._begun, []
         if begins:  # not before now: what another world has made of the extensions is its own business
             self._begun = True
-            all_others = [] if self._fresh else [*outer.apps, *(made.instance for made in outer.functions)]
-            wanted = list(all_others if self._wanted is None else self._wanted)
+            wanted = list(self._used(outer) if self._wanted is None else self._wanted)
             self._shared = [extension for extension in wanted if not _registers(extension)]
             self._states = {holder: holder.copy() for holder in map(_Holder, _with_bases(self._shared))}
         self._outer_environ = dict(os.environ)
@@ -96,7 +103,7 @@ class World:
                 if _registers(extension):
                     extension()
                 else:
-                    self._extensions.adopt(extension)
+                    self._extensions.adopt(extension, outer)
 
     def hide(self) -> None:
         """Put back what was there before, and keep what this world has become."""
@@ -127,6 +134,8 @@ class World:
             hidden = {name: module for name, module in sys.modules.items() if self._owns(name, module, packages)}
             for name in hidden:
                 del sys.modules[name]
+            # The folder of the tests can hold an app as well, and be searched before.
+            sys.path[:] = [entry for entry in sys.path if not self._hides_the_app(Path(entry))]
         importlib.invalidate_caches()
         # A file that is written again within a second, with as many bytes, would be taken for the one before.
         bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
@@ -145,6 +154,14 @@ class World:
             return False
         file = getattr(module, "__file__", None)
         return top == APP_PACKAGE or (file is not None and is_own(Path(file), self._script_root))
+
+    def _used(self, outer: sdk.Extensions) -> list[Any]:
+        """The extensions that have registered before, and that an app which is there already uses."""
+        apps = (cls for cls in outer.apps if cls not in outer.detached)
+        return used_by(self._functions, [*apps, *(made.instance for made in outer.functions)])
+
+    def _hides_the_app(self, entry: Path) -> bool:
+        return entry.resolve() != self._script_root and v2.script_file(entry).is_file()
 
     def _swap_states(self) -> None:
         for holder, state in self._states.items():

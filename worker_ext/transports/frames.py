@@ -125,9 +125,8 @@ class FrameConnection(AnyThreadProtocol):
     """One end of a connection that carries frames. Any thread may send.
 
     A frame is written at once by the thread that sends it: a short function would take longer to wake the event loop
-    than to run. Frames that are sent while received ones are being handled leave together when the last of them has
-    been handled. Nothing ever waits for the end of a loop turn: holding frames back that long was measured to save no
-    processor time and to cost a fifth of the rate, because both sides then wait for each other.
+    than to run. Nothing ever waits for other frames to leave with: holding them back until the end of a loop turn was
+    measured to save no processor time and to cost a fifth of the rate, because both sides then wait for each other.
 
     :param on_frame: called with the connection and each frame; may be replaced while the connection lives.
     :param on_lost: called once when the connection has ended, with the error if there was one.
@@ -142,20 +141,14 @@ class FrameConnection(AnyThreadProtocol):
         self.on_frame = on_frame
         self._on_lost = on_lost
         self._decoder = Decoder()
-        self._batch: list[bytes] | None = None
 
     def data_received(self, data: bytes) -> None:
         """Decode and hand over what arrived (called by asyncio)."""
-        batch = self._batch = []
         try:
             for frame in self._decoder.feed(data):
                 self.on_frame(self, frame)
         except ProtocolError as error:
             self._fail(error)
-        finally:
-            self._batch = None
-            if batch:
-                self._write(b"".join(batch) if len(batch) > 1 else batch[0])
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner that the other side has gone (called by asyncio)."""
@@ -169,18 +162,13 @@ class FrameConnection(AnyThreadProtocol):
         :raises ProtocolError: if the frame is too large.
         """
         data = encode(kind, call, parts)
-        if threading.get_ident() != self._home:
-            self._write_elsewhere(data)
-        elif self._batch is not None:
-            self._batch.append(data)
-        else:
+        if threading.get_ident() == self._home:
             self._write(data)
+        else:
+            self._write_elsewhere(data)
 
     def close(self) -> None:
         """Close after everything that was sent has left."""
-        if self._batch:  # a received frame is being handled: what was sent meanwhile is still here
-            self._write(b"".join(self._batch))
-            self._batch.clear()
         self._flush()
         if self._transport is not None:
             self._transport.close()

@@ -8,19 +8,20 @@ line then costs a third. Hooks and functions log around every invocation, so tha
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..invocation import LogRecord
-
-if TYPE_CHECKING:
-    from .logs import LogCollector
 
 _PLAIN = (logging.Logger, logging.RootLogger)
 
 
-def install(collector: LogCollector) -> None:
+def install(collector: logging.Handler, add: Callable[[LogRecord], None]) -> None:
     """From now on give lines straight to the collector where nobody else would see them, nor change what it sees.
+
+    :param collector: a handler of the root logger that makes nothing of a record but a line.
+    :param add: has it take a line.
 
     To be called when everything else that wants to has been put into :class:`logging.Logger`: whoever replaces a method
     of it later, as libraries do that report errors, is to see every record, and so ends the short way.
@@ -58,7 +59,7 @@ def install(collector: LogCollector) -> None:
             except Exception:  # a mapping as the only argument, or a mistake, which the usual way reports
                 pass
             else:
-                collector.add(LogRecord(level, self.name, text))
+                add(LogRecord(level, self.name, text))
                 return
         if len(rest) < 4:  # stacklevel, which does not count this function
             details["stacklevel"] = details.get("stacklevel", 1) + 1

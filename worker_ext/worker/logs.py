@@ -17,7 +17,6 @@ from functools import wraps
 from typing import TextIO
 
 from ..context import thread_local_storage
-from ..hooks.logger import LineHandler
 from ..hooks.switches import is_on
 from ..invocation import MOST_LINES, Invocation, LogRecord, current_invocation
 from . import log_shortcut
@@ -41,7 +40,7 @@ Ship = Callable[[str, list[LogRecord]], None]
 """Sends lines; the first argument is the id of their invocation, empty for lines that belong to none."""
 
 
-class LogCollector(LineHandler):
+class LogCollector(logging.Handler):
     """Collects the lines of this process by invocation. Lines may come from any thread.
 
     :param loop: the loop on which lines are sent that cannot wait for an answer.
@@ -130,6 +129,10 @@ class LogCollector(LineHandler):
             self._send(invocation.id, lines[:-LINES_AT_ONCE])
             lines = lines[-LINES_AT_ONCE:]
         return lines
+
+    def send_at_once(self, invocation: Invocation, record: LogRecord) -> None:
+        """Send a line without waiting for the loop, which may be blocked. It can be called on any thread."""
+        self._ship(invocation.id, [record])
 
     def flush_all(self) -> None:
         """Send everything that waits, at once. Call this on the loop's thread."""
@@ -263,7 +266,7 @@ def capture(collector: LogCollector, environ: Mapping[str, str]) -> None:
     set_level(environ)
     root.addHandler(collector)
     _stay(collector, root)
-    log_shortcut.install(collector)
+    log_shortcut.install(collector, collector.add)
     logging.captureWarnings(True)
     sys.stdout = PrintStream(collector, sys.__stdout__ or sys.stdout)
     sys.stderr = PrintStream(collector, sys.__stderr__ or sys.stderr)

@@ -14,12 +14,18 @@ from typing import Any
 
 from ..invocation import Invocation, current_invocation
 
+_installed = False
 
-def install() -> Callable[[], None]:
+
+def install() -> None:
     """From now on hand the invocation to threads and to the jobs of thread pools. Other context variables stay put.
 
-    :returns: what ends that.
+    It stays for the process: libraries that wrap the same methods afterwards build on it. Once is enough.
     """
+    global _installed
+    if _installed:
+        return
+    _installed = True
     start: Callable[[threading.Thread], None] = threading.Thread.start
     submit: Callable[..., Future[Any]] = ThreadPoolExecutor.submit
 
@@ -47,13 +53,8 @@ def install() -> Callable[[], None]:
         finally:
             current_invocation.reset(token)
 
-    def remove() -> None:
-        setattr(threading.Thread, "start", start)  # noqa: B010 - mypy lets no method be assigned
-        setattr(ThreadPoolExecutor, "submit", submit)  # noqa: B010
-
-    setattr(threading.Thread, "start", start_serving)  # noqa: B010
+    setattr(threading.Thread, "start", start_serving)  # noqa: B010 - mypy lets no method be assigned
     setattr(ThreadPoolExecutor, "submit", submit_serving)  # noqa: B010
-    return remove
 
 
 def _shadow_run(thread: threading.Thread, invocation: Invocation) -> Callable[[], None]:

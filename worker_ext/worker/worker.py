@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import math
 import os
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context as ContextVars
@@ -17,9 +18,11 @@ from ..hooks.lifecycle import SHUTDOWN_LIMIT, Lifecycle, Readiness
 from ..hooks.log_review import LogReview
 from ..hooks.pipeline import Pipeline, run, run_async, run_load_hooks
 from ..hooks.registry import Registry
+from ..hooks.switches import is_on
 from ..invocation import Invocation, LogRecord, Outcome, current_invocation
 from .executor import ThreadPool, pool_size
-from .logs import LogCollector
+from .hook_watch import HookWatch, slow_after
+from .logs import DEBUG_SETTING, LogCollector
 
 Done = Callable[[Outcome, list[LogRecord]], None]
 """Told how an invocation ended, with the log lines that have not been sent yet; on the thread that ran it."""
@@ -32,6 +35,7 @@ class Worker:
     :param registry: the extensions whose hooks run.
     :param logs: collects what the invocations write.
     :param environ: the settings.
+    :ivar timelines: whether invocations record their timelines; from the start if debug logging is on.
     """
 
     def __init__(
@@ -51,6 +55,9 @@ class Worker:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._running: set[object] = set()  # invocations, and what runs in the background
         self._idle: asyncio.Event | None = None
+        self._watch: HookWatch | None = None
+        self._slow_after = slow_after(environ)
+        self.timelines = is_on(DEBUG_SETTING, environ)
 
     def load(self, function: Function) -> None:
         """Take up a function; the extensions' load hooks run now. :meth:`drain` waits for those that are async."""
@@ -62,6 +69,8 @@ class Worker:
         """Run one invocation and tell ``done`` how it ended, whatever it raised. Call this on the loop's thread."""
         if self._registry.version != self._registry_version:
             self._adapt()
+        if self.timelines:
+            invocation.timeline = []
         pipeline = self._pipelines[invocation.function]
         self._running.add(invocation)
         self._logs.begin(invocation)
@@ -115,6 +124,7 @@ class Worker:
     def close(self) -> None:
         """Let the pool threads end, in a process that goes on without this worker. Nothing may be invoked any more."""
         self._pool.close()
+        self._watch = None
 
     async def _on_loop(self, invocation: Invocation, pipeline: Pipeline, done: Done) -> None:
         self._ended(invocation, await run_async(invocation, pipeline), done)
@@ -145,6 +155,9 @@ class Worker:
         self._registry_version = self._registry.version
         reviewed = any(self._registry.log_hooks_for(function) for function in (None, *self._pipelines))
         self._logs.review = LogReview(self._registry) if reviewed else None  # without any, it costs nothing
+        if self._watch is None and self._registry.extensions() and self._slow_after < math.inf:
+            self._watch = HookWatch(self._running.copy, self._logs.send_at_once, self._slow_after)
+            self._watch.start()
         if self._lifecycle.running:
             self._in_background(self._start_late())
 

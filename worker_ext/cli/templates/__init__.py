@@ -1,6 +1,7 @@
-"""The files that ``func init`` and ``func new`` write, and the table of function templates.
+"""The files that ``func init``, ``func new`` and ``func extensions new`` write, and the table of function templates.
 
-``project/`` has the files of a new app. Each function template is a folder of three files, or four:
+``project/`` has the files of a new app, ``extension/`` those of the package of a new extension. Each function template
+is a folder of three files, or four:
 
 - ``function.py.template``: imports, then the function; all of ``__init__.py`` in the v1 model, if there is no
 - ``v1.py.template``: all of ``__init__.py`` in the v1 model;

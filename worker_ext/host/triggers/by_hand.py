@@ -15,6 +15,9 @@ REASON = "This function was programmatically called via the host APIs."
 _TEXT_ONLY = frozenset({"servicebustrigger"})
 """Triggers whose converter takes no JSON."""
 
+_METADATA: Mapping[str, Mapping[str, Any]] = {"servicebustrigger": {"UserProperties": {}}}
+"""What a converter will not do without."""
+
 
 @runtime_checkable
 class RunByHand(Protocol):
@@ -40,8 +43,9 @@ async def event_by_hand(
     if isinstance(starter, RunByHand):
         return await starter.by_hand(storage, text)
     data = text.encode()
-    kind = "string" if str(binding["type"]).lower() in _TEXT_ONLY or not _is_json(text) else "json"
-    return TriggerEvent(kind, data, REASON, names=json_properties(data))
+    name = str(binding["type"]).lower()
+    kind = "string" if name in _TEXT_ONLY or not _is_json(text) else "json"
+    return TriggerEvent(kind, data, REASON, metadata=_METADATA.get(name, {}), names=json_properties(data))
 
 
 def _is_json(text: str) -> bool:

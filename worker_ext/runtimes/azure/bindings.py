@@ -18,7 +18,9 @@ from ...context import Context
 from ...errors import IndexingError
 from ...function import Function
 from ...invocation import Invocation
+from . import deferred, http_streaming
 from .converters import GenericConverter, Out, accepts, converter_of, has_implicit_return, refuse
+from .deferred import DeferredConverter
 
 sdk.Context.register(Context)  # so that isinstance(context, azure.functions.Context) holds, as type checkers believe
 
@@ -84,10 +86,8 @@ class Parameter(typing.NamedTuple):
         :raises TypeError: if the binding cannot give data of that kind.
         """
         metadata = trigger_metadata if self.binding.is_trigger else {}
-        if self.annotation is str and datum.type == "bytes":  # as a blob is given, whatever it holds
-            datum = meta.Datum(datum.value.decode(), "string")
-        elif self.annotation is bytes and isinstance(datum.value, str):
-            datum = meta.Datum(datum.value.encode(), "bytes")
+        if datum is not None:
+            datum = self._plain(datum)
         try:
             return self.converter.decode(datum, trigger_metadata=metadata)
         except NotImplementedError:
@@ -99,6 +99,14 @@ class Parameter(typing.NamedTuple):
             if datum is not None:
                 raise
             raise TypeError(f"the binding {self.binding.name} ({self.binding.type}) came without data") from None
+
+    def _plain(self, datum: meta.Datum) -> meta.Datum:
+        """Text for whoever annotates text, bytes for bytes: a blob is given as bytes, whatever it holds."""
+        if self.annotation is str and isinstance(datum.value, bytes):
+            return meta.Datum(datum.value.decode(), "string")
+        if self.annotation is bytes and isinstance(datum.value, str):
+            return meta.Datum(datum.value.encode(), "bytes")
+        return datum
 
     def encode(self, value: Any) -> meta.Datum:
         """What the binding gets for ``value``.
@@ -129,6 +137,8 @@ class BoundFunction:
     :ivar is_http: whether an HTTP request starts it.
     :ivar returns_http: whether what it returns is the HTTP response.
     :ivar http_output: the name of its ``Out`` parameter for the HTTP response, if it has one.
+    :ivar streams: whether its requests and responses go by HTTP, not inside the host's messages (``http_streaming``).
+    :ivar clients: the parameters without a binding that take a client of the host's own services.
     :ivar wants_context: whether it declares a ``context`` parameter that is not a binding.
     :ivar retry: its retry policy as declared, if it has one.
     :ivar disabled: whether its declaration turns it off.
@@ -146,6 +156,9 @@ class BoundFunction:
         if self.wants_context:
             del declared["context"]
             _check_context(annotations)
+        self.clients = [name for name in declared if name not in bound and deferred.is_client(annotations.get(name))]
+        for name in self.clients:
+            del declared[name]
         _match(declared, bound)
 
         parameters = {name: _parameter(bound[name], annotations.get(name)) for name in declared}
@@ -155,12 +168,23 @@ class BoundFunction:
         self.outputs = {name: parameter for name, parameter in parameters.items() if parameter.binding.is_output}
         self.returns = _return_parameter(bindings, annotations.get("return"))
         self.is_http = trigger.type == HTTP_TRIGGER
+        self.streams = self.is_http and http_streaming.is_used()
         self.returns_http = self.returns is not None and self.returns.binding.type == HTTP
         self.http_output = next((name for name, output in self.outputs.items() if output.binding.type == HTTP), None)
         self.retry: Mapping[str, Any] | None = None
         self.disabled = False
-        accepted = frozenset(parameters) | ({"context"} if self.wants_context else frozenset())
+        accepted = frozenset((*parameters, *self.clients, *(("context",) if self.wants_context else ())))
         self.function = Function(name, call, directory=directory, file=file, parameters=accepted, trigger=trigger.type)
+
+    def raw_bindings(self) -> list[dict[str, Any]]:
+        """Its bindings as the host is told of them: of deferred ones it must send where they are, not their content."""
+        deferring = {name for name, each in self.inputs.items() if isinstance(each.converter, DeferredConverter)}
+        if not deferring:
+            return [binding.raw for binding in self.bindings]
+        return [
+            {**binding.raw, "properties": {"SupportsDeferredBinding": binding.name in deferring}}
+            for binding in self.bindings
+        ]
 
     def invocation(self, arguments: dict[str, Any], context: Context) -> Invocation:
         """One invocation of it.
@@ -170,6 +194,8 @@ class BoundFunction:
         """
         if self.wants_context:
             arguments["context"] = context
+        for name in self.clients:
+            arguments[name] = deferred.make_client()
         for name in self.outputs:
             arguments[name] = Out()
         return Invocation(self.function, arguments, context)
@@ -259,11 +285,18 @@ def _parameter(binding: Binding, annotation: Any) -> Parameter:
         raise ValueError(f"its parameter {binding.name} is an output, but is not annotated azure.functions.Out[...]")
     if is_out and not binding.is_output:
         raise ValueError(f"its parameter {binding.name} is annotated azure.functions.Out, but its binding is an input")
+    if not binding.is_output and (special := deferred.converter_for(binding.type, annotation)) is not None:
+        return Parameter(binding, special, annotation)
     if is_out:
         arguments = typing.get_args(annotation)
         if len(arguments) != 1:
             raise ValueError(f"its parameter {binding.name} must say what it is an Out of, as in Out[str]")
         annotation = arguments[0]
+    if binding.type == HTTP_TRIGGER and http_streaming.is_used():
+        if not http_streaming.takes_request(annotation):
+            shown = inspect.formatannotation(annotation)
+            raise ValueError(f"its parameter {binding.name} is annotated {shown}; {http_streaming.EXPECTED_REQUEST}")
+        return Parameter(binding, converter_of(binding.type), annotation)
     # As the stock worker has it: whoever annotates plain text or bytes gets the data as it is.
     plain = annotation in (str, bytes) and not has_implicit_return(binding.type)
     converter = GenericConverter if plain else converter_of(binding.type)
@@ -288,7 +321,9 @@ def _return_parameter(bindings: Sequence[Binding], annotation: Any) -> Parameter
         # Of several, the stock worker takes the last.
         return Parameter(implicit[-1], converter_of(implicit[-1].type), annotation) if implicit else None
     converter = converter_of(explicit.type)
-    if annotation not in (None, type(None)) and not accepts(converter.check_output_type_annotation, annotation):
+    streamed = explicit.type == HTTP and http_streaming.is_used()
+    check = http_streaming.gives_response if streamed else converter.check_output_type_annotation
+    if annotation not in (None, type(None)) and not accepts(check, annotation):
         raise ValueError(
             f"it is declared to return {inspect.formatannotation(annotation)},"
             f" which its $return binding ({explicit.type}) cannot take"

@@ -8,9 +8,13 @@ The host imports this module and must start fast: nothing here imports the SDK.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import unquote
 
 from ..protocol import pack_json
+
+_TRACE_PARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 
 
 def encode_request(
@@ -30,3 +34,16 @@ def encode_request(
 def decode_response(parts: Sequence[bytes]) -> tuple[list[tuple[bytes, bytes]], bytes]:
     """Headers and body of the answer."""
     return list(zip(parts[1::2], parts[2::2], strict=True)), parts[0]
+
+
+def peek_request(payload: Sequence[bytes]) -> tuple[str, str]:
+    """What tells people which request it was: method, path and query, without a key in it; and the id of its trace.
+
+    The second is empty if the request brought no ``traceparent`` (https://www.w3.org/TR/trace-context/).
+    """
+    path, mark, query = payload[1].decode("latin-1").split("/", 3)[3].partition("?")
+    shown = "&".join("code=…" if unquote(part.partition("=")[0]) == "code" else part for part in query.split("&"))
+    headers = zip(payload[4::2], payload[5::2], strict=True)
+    parent = next((value for name, value in headers if name == b"traceparent"), b"")
+    match = _TRACE_PARENT.fullmatch(parent)
+    return f"{payload[0].decode()} /{path}{mark}{shown}", match[1].decode() if match else ""

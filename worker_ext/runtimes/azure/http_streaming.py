@@ -8,9 +8,10 @@ server with the invocation's id in a header; whichever comes first waits here fo
 from __future__ import annotations
 
 import asyncio
-import importlib
+import importlib.util
 import socket
 import sys
+from importlib import import_module
 from typing import Any
 
 from .deferred import BASE
@@ -20,6 +21,9 @@ ID_HEADER = "x-ms-invocation-id"
 
 PATIENCE = 60.0
 """Seconds for which an invocation and its request wait for each other."""
+
+EXPECTED_REQUEST = "an app that streams HTTP takes the request type of its package in all HTTP functions"
+"""What a function should have been annotated with, as the rest of the sentence."""
 
 _START = 10.0  # seconds that the web server has to listen
 
@@ -68,7 +72,7 @@ class HttpExchange:
         :raises OSError: if it does not listen.
         """
         base = sys.modules[BASE]
-        package = importlib.import_module(base.ModuleTrackerMeta.get_module())
+        package = import_module(base.ModuleTrackerMeta.get_module())
         request_type = base.RequestTrackerMeta.get_request_type()
 
         async def answer(request: Any) -> Any:
@@ -125,11 +129,18 @@ class HttpExchange:
         waiting = self._requests.setdefault(invocation_id, self._loop.create_future())
         if not waiting.done():
             waiting.set_result(request)
+        giving_up = self._loop.call_later(PATIENCE, self._give_up, invocation_id)
         try:
             return await response
         finally:
+            giving_up.cancel()
             self._responses.pop(invocation_id, None)
             self._requests.pop(invocation_id, None)
+
+    def _give_up(self, invocation_id: str) -> None:
+        if invocation_id in self._requests:
+            error = TimeoutError(f"the invocation of the request has not come within {PATIENCE:g} s")
+            self._respond(invocation_id, None, error)
 
     async def _listening(self, host: str, port: int) -> None:
         assert self._serving is not None

@@ -16,6 +16,7 @@ from ..base import Answer, LoadedApp, LoadedFunction, Runtime
 from ..protocol import unpack_json
 from . import http, loader
 from .bindings import BoundFunction
+from .request import FrameRequest
 from .trigger_payload import Retry
 
 
@@ -57,8 +58,8 @@ class AzureRuntime(Runtime):
         arguments: dict[str, Any]
         if bound.is_http:
             end = len(payload) - 3 * (len(bound.inputs) - 1)  # after which the other inputs follow
-            request, headers = http.decode_request(payload if end == len(payload) else payload[:end])
-            trace_parent, trace_state = headers.get("traceparent", ""), headers.get("tracestate", "")
+            request = FrameRequest(payload if end == len(payload) else payload[:end])
+            trace_parent, trace_state = request.header(b"traceparent"), request.header(b"tracestate")
             context = Context(name, function.directory, invocation_id, trace_parent, trace_state)
             arguments = _decode_inputs(bound, {}, payload, end) if end < len(payload) else {}
             arguments[bound.trigger.binding.name] = request

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ from ....context import Context, RetryContext
 from ....invocation import Invocation, LogRecord, Outcome
 from ....worker.worker import Worker
 from ..bindings import RETURN, BoundFunction
+from ..http_streaming import HttpExchange
 from . import codec, http, shared_memory
 from . import functions_rpc_pb2 as pb
 from .app import FunctionsApp
@@ -25,12 +27,15 @@ class Invocations:
     :param app: has the functions.
     :param worker: runs them.
     :param send: sends messages; any thread calls it.
+    :ivar exchange: has the requests that come by HTTP, if any do.
     """
 
     def __init__(self, app: FunctionsApp, worker: Worker, send: Callable[[Iterable[bytes]], None]) -> None:
         self._app = app
         self._worker = worker
         self._send = send
+        self.exchange: HttpExchange | None = None
+        self._arriving: dict[str, asyncio.Future[None]] = {}  # invocations whose requests have not come yet
         self._outgoing = shared_memory.Outgoing()
         self._share = shared_memory.enabled() and shared_memory.available()
 
@@ -48,11 +53,39 @@ class Invocations:
         except Exception as error:  # what the trigger gave does not fit the parameter's type
             self._answer(request_id, invocation_id, partial(_fail, error=error))
             return
-        self._worker.invoke(invocation, partial(self._ended, request_id, bound, invocation))
+        if bound.streams and self.exchange is not None:
+            task = asyncio.ensure_future(self._begin_streamed(request_id, bound, invocation, self.exchange))
+            self._arriving[invocation_id] = task
+            task.add_done_callback(lambda _: self._arriving.pop(invocation_id, None))
+        else:
+            self._worker.invoke(invocation, partial(self._ended, request_id, bound, invocation))
+
+    async def _begin_streamed(
+        self, request_id: str, bound: BoundFunction, invocation: Invocation, exchange: HttpExchange
+    ) -> None:
+        """Run an invocation when its request has come by HTTP."""
+        name = bound.trigger.binding.name
+        route = dict(invocation.arguments[name].route_params)
+        try:
+            invocation.arguments[name] = await exchange.request(invocation.id, route)
+        except (Exception, asyncio.CancelledError) as error:
+            invocation.context.cancelled.set()
+            self._ended(request_id, bound, invocation, Outcome(None, error), [])
+            return
+
+        def ended(outcome: Outcome, lines: list[LogRecord]) -> None:
+            exchange.respond(invocation.id, outcome.value, outcome.error)
+            self._ended(request_id, bound, invocation, outcome, lines)
+
+        self._worker.invoke(invocation, ended)
 
     def cancel(self, message: pb.StreamingMessage) -> None:
         """Cancel an invocation, as far as that is possible; it is answered as it ends."""
-        self._worker.cancel(message.invocation_cancel.invocation_id)
+        invocation_id = message.invocation_cancel.invocation_id
+        arriving = self._arriving.get(invocation_id)
+        if arriving is not None:
+            asyncio.get_running_loop().call_soon(arriving.cancel)  # after its first step, which has been scheduled
+        self._worker.cancel(invocation_id)
 
     def close_shared_memory(self, message: pb.StreamingMessage) -> pb.CloseSharedMemoryResourcesResponse:
         """Let go of what the host has read."""
@@ -100,7 +133,7 @@ class Invocations:
         self, bound: BoundFunction, invocation: Invocation, value: Any, response: pb.InvocationResponse
     ) -> None:
         response.result.status = _SUCCESS
-        if bound.returns_http:
+        if bound.returns_http and not bound.streams:
             http.encode_response(value, response.return_value)
             if not bound.outputs:
                 return

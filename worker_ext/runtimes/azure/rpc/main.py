@@ -11,6 +11,7 @@ from typing import NoReturn
 from ...app_path import make_importable
 from ...serve import live
 from .options import SCRIPT_ROOT_SETTING, parse
+from .packages import make_available
 
 _ROOT_SETTINGS = ("FUNCTIONS_APPLICATION_DIRECTORY", SCRIPT_ROOT_SETTING)
 
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     root = next((value for name in _ROOT_SETTINGS if (value := os.environ.get(name))), None)
     if root:  # before anything is imported that the app may have a version of
         make_importable(Path(root).resolve())
+    make_available()
     try:
         from .session import RpcSession
     except ImportError as error:
@@ -33,6 +35,6 @@ def main(arguments: Sequence[str]) -> NoReturn:
 
 def _explain(error: ImportError) -> NoReturn:
     raise SystemExit(
-        f"worker-ext cannot use grpcio and protobuf of the app's Python, {sys.executable}: {error}\n"
+        f"worker-ext needs h2 and protobuf, which cannot be used with the app's Python, {sys.executable}: {error}\n"
         f'  {sys.executable} -m pip install "worker-ext[rpc]"'
     )

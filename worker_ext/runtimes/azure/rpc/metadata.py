@@ -57,7 +57,7 @@ def _describe(bound: BoundFunction, script_root: Path, script: str) -> pb.RpcFun
         info.type = binding.type
         info.direction = pb.BindingInfo.Direction.Value(binding.direction)
         info.data_type = _data_type(binding.raw.get("dataType"))
-        metadata.raw_bindings.append(json.dumps(binding.raw))
+    metadata.raw_bindings.extend(map(json.dumps, bound.raw_bindings()))
     if bound.retry:
         _describe_retry(bound.retry, metadata.retry_options)
     return metadata

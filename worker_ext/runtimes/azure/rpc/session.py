@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import inspect
 import logging
 import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from ....worker.logs import set_level
 from ...app_path import make_importable
 from ...serve import GRACE, end_without_host
 from ...worker_session import WorkerSession
+from .. import http_streaming
 from . import functions_rpc_pb2 as pb
 from . import shared_memory
 from .logs import encode_log
@@ -42,6 +44,11 @@ _METHOD = "/AzureFunctionsRpcMessages.FunctionRpc/EventStream"
 PLACEHOLDER_SETTING = "WEBSITE_PLACEHOLDER_MODE"
 """The setting that is 1 while the host keeps a worker ready for an app that it does not know yet."""
 
+_TELLING = 0.5  # seconds between looks whether a host reads again
+
+_LEAST_FOR_SHUTDOWN = 0.5
+"""Seconds that the extensions' ``on_shutdown`` have although functions have used up what the host gives."""
+
 _CAPABILITIES = (
     "RawHttpBodyBytes",
     "TypedDataCollection",
@@ -57,8 +64,8 @@ _CAPABILITIES = (
 
 _WARM = ("concurrent.futures.thread", "decimal", "email.parser", "http.cookies", "inspect", "json", "uuid", "zoneinfo")
 
-Handler = Callable[[pb.StreamingMessage], Message | None]
-"""Handles one kind of message; returns what it is answered, if that is known at once."""
+Handler = Callable[[pb.StreamingMessage], Message | Awaitable[Message | None] | None]
+"""Handles one kind of message; returns what it is answered, if it is."""
 
 
 class RpcSession(WorkerSession):
@@ -75,8 +82,11 @@ class RpcSession(WorkerSession):
         self._app: FunctionsApp | None = None
         self._invocations: Invocations | None = None
         self._script_root = os.environ.get(SCRIPT_ROOT_SETTING) or str(Path.cwd())
-        self._dropped = 0  # log lines
-        self._stopping: asyncio.Task[None] | None = None  # kept, as the loop itself would forget it
+        self._http_uri = ""  # where the requests come to that come by HTTP
+        self._dropped: list[int] = []  # how many log lines each time
+        self._telling = False  # whether that is about to be told
+        self._starting: asyncio.Task[None] | None = None  # the extensions, before the first invocation
+        self._tasks: set[asyncio.Task[None]] = set()  # kept, as the loop itself would forget them
         self._handlers: Mapping[str, tuple[Handler, str]] = {
             "invocation_cancel": (self._on_cancel, ""),
             "worker_init_request": (self._on_init, "worker_init_response"),
@@ -112,13 +122,26 @@ class RpcSession(WorkerSession):
         if self._stream is None:
             return
         if self._stream.is_full:  # lines can be done without
-            self._dropped += len(lines)
+            self._dropped.append(len(lines))
+            self._loop.call_soon_threadsafe(self._tell_dropped)
             return
-        if self._dropped:
-            text = f"{self._dropped} log lines were left out, because the host did not read"
-            lines = [LogRecord(logging.WARNING, "worker_ext", text), *lines]
-            self._dropped = 0
         self._send([encode_log(self._options.request_id, invocation_id, line) for line in lines])
+
+    def _tell_dropped(self) -> None:
+        """Say that lines are missing, once the host reads again."""
+        if self._telling or not self._dropped or self._stream is None:
+            return
+        if self._stream.is_full:
+            self._telling = True
+            self._loop.call_later(_TELLING, self._tell_dropped_later)
+            return
+        dropped, self._dropped = self._dropped, []
+        text = f"{sum(dropped)} log lines were left out, because the host did not read"
+        self._ship("", [LogRecord(logging.WARNING, "worker_ext", text)])
+
+    def _tell_dropped_later(self) -> None:
+        self._telling = False
+        self._tell_dropped()
 
     def _send(self, messages: Iterable[bytes]) -> None:
         """Send messages to the host; any thread may call this."""
@@ -145,13 +168,21 @@ class RpcSession(WorkerSession):
         try:
             response = handle(message)
         except Exception as error:
-            _logger.exception("the host's message %s cannot be dealt with", kind)
-            if not answer:
-                return
-            response = getattr(pb.StreamingMessage(), answer)
-            response.result.CopyFrom(failure(error))
-        if response is not None:
+            response = _failed(kind, answer, error)
+        if inspect.isawaitable(response):
+            task = self._loop.create_task(self._respond_later(message.request_id, kind, answer, response))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        elif response is not None:
             self._respond(message.request_id, answer, response)
+
+    async def _respond_later(self, request_id: str, kind: str, answer: str, awaited: Awaitable[Message | None]) -> None:
+        try:
+            response = await awaited
+        except Exception as error:
+            response = _failed(kind, answer, error)
+        if response is not None:
+            self._respond(request_id, answer, response)
 
     def _respond(self, request_id: str, kind: str, response: Message) -> None:
         message = pb.StreamingMessage(request_id=request_id or self._options.request_id)
@@ -166,16 +197,41 @@ class RpcSession(WorkerSession):
 
     # What the host asks for
 
-    def _on_init(self, message: pb.StreamingMessage) -> pb.WorkerInitResponse:
+    async def _on_init(self, message: pb.StreamingMessage) -> pb.WorkerInitResponse:
         self._script_root = message.worker_init_request.function_app_directory or self._script_root
         if os.environ.get(PLACEHOLDER_SETTING) != "1":
             make_importable(Path(self._script_root))
+            await self._stream_http()
         return pb.WorkerInitResponse(
             worker_version=__version__,
             worker_metadata=_describe_worker(),
-            capabilities=_capabilities(),
+            capabilities=self._capabilities(),
             result=success(),
         )
+
+    async def _stream_http(self) -> None:
+        """Serve requests that come by HTTP, if the app wants that.
+
+        To know it the app must be imported. That is not done at this early step for any other app: the host waits ten
+        seconds for the answer, and longer for what it asks next.
+        """
+        if not http_streaming.is_installed():
+            return
+        try:
+            self._the_app().index()
+        except WorkerExtError:  # it is told when the host asks for the functions
+            return
+        if http_streaming.is_used() and self._invocations is not None:
+            self._invocations.exchange = http_streaming.HttpExchange()
+            self._http_uri = await self._invocations.exchange.serve(self._options.host)
+
+    def _capabilities(self) -> dict[str, str]:
+        capabilities = dict.fromkeys(_CAPABILITIES, "true")
+        if shared_memory.available():
+            capabilities["SharedMemoryDataTransfer"] = "true"
+        if self._http_uri:
+            capabilities |= {"HttpUri": self._http_uri, "RequiresRouteParameters": "true"}
+        return capabilities
 
     def _on_metadata(self, message: pb.StreamingMessage) -> pb.FunctionMetadataResponse:
         self._script_root = message.functions_metadata_request.function_app_directory or self._script_root
@@ -184,21 +240,27 @@ class RpcSession(WorkerSession):
         except WorkerExtError as error:
             return pb.FunctionMetadataResponse(result=failure(error))
 
-    def _on_load(self, message: pb.StreamingMessage) -> pb.FunctionLoadResponse:
-        return self._load(message.function_load_request)
+    async def _on_load(self, message: pb.StreamingMessage) -> pb.FunctionLoadResponse:
+        (response,) = await self._load((message.function_load_request,))
+        return response
 
-    def _on_load_all(self, message: pb.StreamingMessage) -> pb.FunctionLoadResponseCollection:
-        requests = message.function_load_request_collection.function_load_requests
-        return pb.FunctionLoadResponseCollection(function_load_responses=map(self._load, requests))
+    async def _on_load_all(self, message: pb.StreamingMessage) -> pb.FunctionLoadResponseCollection:
+        responses = await self._load(message.function_load_request_collection.function_load_requests)
+        return pb.FunctionLoadResponseCollection(function_load_responses=responses)
 
-    def _load(self, request: pb.FunctionLoadRequest) -> pb.FunctionLoadResponse:
+    async def _load(self, requests: Sequence[pb.FunctionLoadRequest]) -> list[pb.FunctionLoadResponse]:
         try:
-            response = self._the_app().load(request)
+            app = self._the_app()
+            responses = [app.load(request) for request in requests]
+            assert self._worker is not None
+            if self._starting is None:
+                self._starting = self._loop.create_task(self._worker.startup())
+            await asyncio.shield(self._starting)
         except WorkerExtError as error:
-            return pb.FunctionLoadResponse(function_id=request.function_id, result=failure(error))
+            return [pb.FunctionLoadResponse(function_id=each.function_id, result=failure(error)) for each in requests]
         # What has been imported is there to stay: the collector need not look at it again and again.
         gc.freeze()
-        return response
+        return responses
 
     def _the_app(self) -> FunctionsApp:
         """The app, which is made when it is first asked for: by then its folder and its settings are known.
@@ -237,7 +299,7 @@ class RpcSession(WorkerSession):
         names = message.close_shared_memory_resources_request.map_names
         return pb.CloseSharedMemoryResourcesResponse(close_map_results=dict.fromkeys(names, False))
 
-    def _on_reload(self, message: pb.StreamingMessage) -> pb.FunctionEnvironmentReloadResponse:
+    async def _on_reload(self, message: pb.StreamingMessage) -> pb.FunctionEnvironmentReloadResponse:
         """Become the worker of an app, after having been kept ready for any."""
         request = message.function_environment_reload_request
         os.environ.clear()
@@ -247,12 +309,12 @@ class RpcSession(WorkerSession):
         set_level(os.environ)
         self._script_root = request.function_app_directory or self._script_root
         sys.path_importer_cache.clear()
-        if Path(self._script_root).is_dir():
+        with contextlib.suppress(FileNotFoundError):
             os.chdir(self._script_root)
-        self._app = self._invocations = None
-        self._the_app()
+        self._app = self._invocations = self._starting = None
+        await self._stream_http()
         return pb.FunctionEnvironmentReloadResponse(
-            worker_metadata=_describe_worker(), capabilities=_capabilities(), result=success()
+            worker_metadata=_describe_worker(), capabilities=self._capabilities(), result=success()
         )
 
     def _on_status(self, _message: pb.StreamingMessage) -> pb.WorkerStatusResponse:
@@ -264,16 +326,14 @@ class RpcSession(WorkerSession):
             import_module(module)
         return pb.WorkerWarmupResponse(result=success())
 
-    def _on_terminate(self, message: pb.StreamingMessage) -> None:
-        if self._stopping is None:
-            grace = message.worker_terminate.grace_period.ToTimedelta().total_seconds()
-            self._stopping = self._loop.create_task(self._stop(grace))
-
-    async def _stop(self, grace: float) -> None:
+    async def _on_terminate(self, message: pb.StreamingMessage) -> None:
         """Finish what is running, as long as the host waits for it, and end."""
+        grace = message.worker_terminate.grace_period.ToTimedelta().total_seconds()
         if self._worker is not None:
+            until = self._loop.time() + grace
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._worker.drain(), grace)
+            await self._worker.shutdown(max(until - self._loop.time(), _LEAST_FOR_SHUTDOWN))
         self._say_all()
         self.finished = True
         if self._stream is not None:
@@ -282,15 +342,19 @@ class RpcSession(WorkerSession):
         self._ended.set()
 
 
+def _failed(kind: str, answer: str, error: Exception) -> Message | None:
+    """What the host is answered when its message has brought up an error that nobody thought of."""
+    _logger.error("the host's message %s cannot be dealt with", kind, exc_info=error)
+    if not answer:
+        return None
+    response: Message = getattr(pb.StreamingMessage(), answer)
+    if "result" in response.DESCRIPTOR.fields_by_name:
+        response.result.CopyFrom(failure(error))
+    return response
+
+
 def _ignore(_message: pb.StreamingMessage) -> None:
     """It asks for nothing."""
-
-
-def _capabilities() -> dict[str, str]:
-    capabilities = dict.fromkeys(_CAPABILITIES, "true")
-    if shared_memory.available():
-        capabilities["SharedMemoryDataTransfer"] = "true"
-    return capabilities
 
 
 def _describe_worker() -> pb.WorkerMetadata:

@@ -1,0 +1,64 @@
+"""What pytest finds when worker-ext is installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+TESTS = """
+import azure.functions as func
+
+def local():
+    class Mine(func.AppExtensionBase):
+        @classmethod
+        def pre_invocation_app_level(cls, logger, context, *args, **kwargs):
+            logger.info("mine")
+    app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+    @app.route("hello")
+    def hello(req):
+        return "Hello"
+    return app
+
+def test_one(function_app_client):
+    client = function_app_client(local())
+    assert client.extensions == ["Mine"]
+    assert client.get("/api/hello").messages == ["mine"]
+
+def test_two(function_app_client):
+    client = function_app_client(local())
+    assert client.extensions == ["Mine"]
+    assert client.get("/api/hello").messages == ["mine"]
+
+def test_files(function_app_folder):
+    folder = function_app_folder({"a/b.txt": "text", "c.bin": b"bytes", "d.json": {"e": 1}})
+    assert (folder / "a" / "b.txt").read_text() == "text"
+    assert (folder / "host.json").is_file()
+"""
+
+
+def run(*command: str, cwd: Path) -> str:
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, *command], cwd=cwd, env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_it_is_found_by_its_entry_point():
+    (point,) = entry_points(group="pytest11", name="worker_ext")
+    assert point.value == "worker_ext.pytest_plugin"
+
+
+def test_it_imports_neither_the_sdk_nor_a_client(tmp_path):
+    code = "import sys, worker_ext.pytest_plugin; print({'azure', 'worker_ext.testing', 'asyncio'} & set(sys.modules))"
+    assert run("-c", f"import asyncio; del __import__('sys').modules['asyncio']; {code}", cwd=tmp_path) == "set()\n"
+
+
+def test_its_fixtures_and_what_is_forgotten_after_a_test(tmp_path):
+    (tmp_path / "test_it.py").write_text(TESTS)
+    assert "3 passed" in run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=tmp_path)
