@@ -36,7 +36,13 @@ DEV = [
     "types-PyYAML",
     "wheel",
 ]
-BENCHMARK = ["functions-framework>=3.8", "matplotlib>=3.8", "starlette>=0.40", "uvicorn[standard]>=0.30"]
+BENCHMARK = [
+    "functions-framework>=3.8",
+    "matplotlib>=3.8",
+    "paho-mqtt>=2.1",
+    "starlette>=0.40",
+    "uvicorn[standard]>=0.30",
+]
 HOST = [
     # Imported only by apps that have storage bindings.
     "azure-data-tables>=12.4",
