@@ -66,7 +66,7 @@ $(VENV)/.start: $(BIN)/python setup.py $(EXTENSIONS)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.start setup.py
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[host,rpc,dev]' -e './extensions/telemetry[azure,requests]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[host,rpc,baetyl,dev]' -e './extensions/telemetry[azure,requests]'
 	PYTHONPATH=tests $(BIN)/python -m support.stock_runtime
 	@touch $@
 
