@@ -8,11 +8,7 @@ BENCHMARK_BIN := $(VENV)-benchmark/bin
 EXTENSIONS := $(sort $(wildcard extensions/*/setup.py))
 AZURITE := tests/azurite/node_modules/.package-lock.json
 
-<<<<<<< HEAD
-.PHONY: docs start test lint format benchmark protos clean
-=======
-.PHONY: start test lint format benchmark screenshot protos clean
->>>>>>> page
+.PHONY: docs start test lint format benchmark screenshot protos clean
 
 start: $(VENV)/.start
 	$(BIN)/func host start --script-root sample_app
