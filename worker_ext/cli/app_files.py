@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Protocol
 
 from worker_ext.errors import ConfigurationError
-from worker_ext.host.state import FOLDER as STATE_FOLDER
 
 FUNCIGNORE = ".funcignore"
 PACKAGES = ".python_packages"
 """Where the platform looks for an app's packages: in ``lib/site-packages`` below."""
 
-_NEVER = frozenset((".git", ".vscode", ".gitignore", FUNCIGNORE, "local.settings.json", "__pycache__", STATE_FOLDER))
-"""Names that are left out wherever they are: the first five, as Azure's own tool does it; the last for its keys."""
+_NEVER = frozenset((".git", ".vscode", ".gitignore", FUNCIGNORE, "local.settings.json", "__pycache__"))
+"""Names that are left out wherever they are: the first five, as Azure's own tool does it."""
 
 
 class _Spec(Protocol):
