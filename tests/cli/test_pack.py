@@ -142,7 +142,6 @@ class TestWhatIsLeftOut:
 
     def test_what_is_nobody_s_business_even_without_being_listed(self, app):
         files = [".git/config", ".vscode/launch.json", ".gitignore", "local.settings.json", "a/__pycache__/b.pyc"]
-        files.append(".worker_ext/https-key.pem")
         assert self.pack(app, dict.fromkeys([*files, "a/b.py"], "{}")) == {"a/b.py"}
 
     def test_a_virtual_environment_whatever_it_is_called(self, app):

@@ -14,7 +14,7 @@ PACKAGES = ".python_packages"
 """Where the platform looks for an app's packages: in ``lib/site-packages`` below."""
 
 _NEVER = frozenset((".git", ".vscode", ".gitignore", FUNCIGNORE, "local.settings.json", "__pycache__"))
-"""Names that are left out wherever they are: the first five, as Azure's own tool does it; the last for its keys."""
+"""Names that are left out wherever they are: the first five, as Azure's own tool does it."""
 
 
 class _Spec(Protocol):
