@@ -107,7 +107,7 @@ class Host:
             keys = self._keys if self._options.enable_auth else None
             scheme = self._options.scheme
             self._front = front = HttpFront(self._invoker, self._console, self._settings, site, keys, scheme=scheme)
-            server = HttpServer(front.handle, error_body=error_page)
+            server = HttpServer(front.handle, error_body=error_page, streams=front.streams)
             tasks.append(asyncio.create_task(self._watch()))
             self._port = await listen(server, self._options.address, self._settings.port, certificate)
             self._status.base = f"{scheme}://{shown(self._options.address)}:{self._port}"
@@ -123,6 +123,8 @@ class Host:
             self._supervisor.kill()
             await self._supervisor.close()
             await self._invoker.close()
+            if self._front is not None:
+                await self._front.close()
             await self._storage.close()
             if self._debugger is not None:
                 await self._debugger.close()

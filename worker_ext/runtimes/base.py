@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ..errors import IndexingError
 from ..function import Function
 from ..invocation import Invocation
+from .arrival import Arrival
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,22 @@ class Runtime(ABC):
         :param payload: what the trigger gives, as the host's side of this runtime encodes it.
         :raises Exception: whatever the conversion of the user's input raises; it fails this invocation.
         """
+
+    async def open(self) -> dict[str, Any]:
+        """Begin to take what reaches the worker beside the host's messages, once the app has been loaded.
+
+        :returns: what the host must know of it, as JSON can carry it; added to the app's description.
+        :raises OSError: if that cannot be done.
+        """
+        return {}
+
+    async def drain(self) -> None:
+        """Wait until all that leaves the worker beside its messages to the host has left."""
+        return None
+
+    def arrival(self, invocation: Invocation) -> Arrival | None:
+        """What an invocation has to wait for before it can run; nothing unless :meth:`open` has opened a way for it."""
+        return None
 
     @abstractmethod
     def encode(self, invocation: Invocation, value: Any) -> Answer:

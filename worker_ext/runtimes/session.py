@@ -14,6 +14,7 @@ from ..invocation import Invocation, LogRecord, Outcome
 from ..transports.frames import Frame, FrameConnection
 from ..transports.local_socket import connect
 from .app_session import AppSession
+from .arrival import invoke_on_arrival
 from .failure import describe
 from .protocol import COUNT, RESULT_HEAD, Kind, pack_error, pack_json, pack_lines, pack_timeline
 
@@ -39,6 +40,7 @@ class Session(AppSession):
         self._connection: FrameConnection | None = None
         self._calls: dict[int, str] = {}  # call number → invocation id
         self._recording = False
+        self._arriving: dict[int, asyncio.Task[None]] = {}  # call number → what waits for the rest of the invocation
         self._stopping: asyncio.Task[None] | None = None  # kept, as the loop itself would forget it
 
     async def run(self) -> None:
@@ -66,8 +68,7 @@ class Session(AppSession):
         if frame.kind == Kind.INVOKE:
             self._invoke(connection, frame)
         elif frame.kind == Kind.CANCEL:
-            assert self._worker is not None
-            self._worker.cancel(self._calls.get(frame.call, ""))
+            self._cancel(frame.call)
         elif frame.kind == Kind.RECORD:
             assert self._worker is not None
             self._recording = self._worker.timelines = True
@@ -86,7 +87,21 @@ class Session(AppSession):
             self._fail(connection, frame.call, error, [])
             return
         self._calls[frame.call] = invocation_id
-        self._worker.invoke(invocation, partial(self._answer, connection, frame.call, invocation))
+        done = partial(self._answer, connection, frame.call, invocation)
+        arrival = self._runtime.arrival(invocation)
+        if arrival is None:
+            self._worker.invoke(invocation, done)
+            return
+        task = self._loop.create_task(invoke_on_arrival(self._worker, invocation, arrival, done))
+        self._arriving[frame.call] = task
+        task.add_done_callback(lambda _: self._arriving.pop(frame.call))
+
+    def _cancel(self, call: int) -> None:
+        assert self._worker is not None
+        arriving = self._arriving.get(call)
+        if arriving is not None:
+            self._loop.call_soon(arriving.cancel)  # after its first step, which has been scheduled
+        self._worker.cancel(self._calls.get(call, ""))
 
     def _answer(
         self, connection: FrameConnection, call: int, invocation: Invocation, outcome: Outcome, lines: list[LogRecord]
@@ -119,6 +134,7 @@ class Session(AppSession):
     async def _stop(self, connection: FrameConnection) -> None:
         assert self._worker is not None
         await self._worker.drain()
+        await self._runtime.drain()
         await self._worker.shutdown()
         self._finish(connection)
 
