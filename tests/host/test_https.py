@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -143,6 +144,7 @@ class TestACertificateOfItsOwn:
             assert serial in (None, found)
             serial = found
 
+    @pytest.mark.skipif(os.name == "nt", reason="there, the folder of the user's own data is nobody else's already")
     def test_nobody_else_may_read_its_key(self, tmp_path: Path) -> None:
         own_certificate(AppState(tmp_path), "localhost")
         assert (tmp_path / "https-key.pem").stat().st_mode & 0o777 == 0o600
