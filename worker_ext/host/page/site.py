@@ -64,7 +64,7 @@ class Page:
         self._token = secrets.token_urlsafe(32)
         self._recorder: Recorder | None = None
         self._files: dict[str, tuple[bytes, bytes]] = {}
-        self._feed = Feed(self._snapshot, self._tick)
+        self._feed = Feed(self._snapshot, lambda: self._record().recent(), self._tick)
 
     def is_for(self, exchange: Exchange) -> bool:
         """Whether a request is for the page: at its own address, or a browser's at the root.
