@@ -32,7 +32,7 @@ benchmark: $(BENCHMARK_BIN)/python
 	$(BENCHMARK_BIN)/python -m benchmarks $(BENCHMARK)
 
 screenshot: $(VENV)/.test
-	$(BIN)/python docs/screenshot.py
+	$(BIN)/python tests/page/screenshot.py
 
 # Old and new versions of protobuf can load what an old compiler makes; what a new one makes refuses the old.
 PROTOC := grpcio-tools==1.51.3 protobuf<5 setuptools<81

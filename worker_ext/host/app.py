@@ -245,7 +245,8 @@ class Host:
         """Tell what is served, and begin with what no request starts: the port is known, the list has been shown."""
         assert self._triggers is not None
         self._list(app)
-        self._triggers.serve(app.functions)
+        if not self._status.draining:
+            self._triggers.serve(app.functions)
 
     def _list(self, app: HostedApp) -> None:
         console = self._console

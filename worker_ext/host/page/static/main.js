@@ -31,6 +31,7 @@ const events = {
   },
   recent(records) {
     activity.resetInvocations(records);
+    if (place.kind === "invocations") drawInvocation(false);
   },
   invocations(records) {
     activity.addInvocations(records);
