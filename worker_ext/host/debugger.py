@@ -144,6 +144,9 @@ class _Session:
         editor = asyncio.ensure_future(self._read_editor())
         try:
             await asyncio.wait([workers, editor], return_when=asyncio.FIRST_COMPLETED)
+            if self._worker is not None:
+                await asyncio.wait([workers], timeout=_LAST_ANSWER)  # until debugpy has closed the connection, and
+                await asyncio.sleep(_RETRY)  # a little more: it loses an editor that comes while it ends a session
         finally:
             for task in (workers, editor):
                 task.cancel()
@@ -199,7 +202,7 @@ class _Session:
 
     async def _serve_workers(self) -> None:
         await self._began.wait()
-        while True:
+        while not self.editor_has_left:
             reader, writer = await self._debugger.connect()
             try:
                 with contextlib.suppress(OSError):
@@ -233,7 +236,8 @@ class _Session:
             elif message.get("event") == "continued":
                 self._paused = None
             self._writer.write(encode_message(message))
-            await self._writer.drain()
+            with contextlib.suppress(OSError):  # the editor has gone; the worker is still to be told
+                await self._writer.drain()
 
     async def _replay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Tell a new worker what the editor has told the first one; whether that has worked."""
