@@ -82,8 +82,9 @@ class TestTests:
         assert "exclude" not in matrix
 
     def test_need_nothing_that_windows_lacks(self):
-        (install, test) = (step for step in steps(load("test")) if "run" in step)
+        (install, emulator, test) = (step for step in steps(load("test")) if "run" in step)
         assert install["shell"] == "bash"
+        assert emulator["run"].startswith("npm ci ")
         assert test["run"] == "python -m pytest"
 
     @pytest.mark.skipif(sys.platform == "win32", reason="the bash that GitHub has on Windows is hard to find elsewhere")

@@ -56,6 +56,7 @@ VERBS = (
     Verb(
         ("worker-directory",), "worker_ext.cli.worker_directory", "print the folder of the worker for a Functions host"
     ),
+    Verb(("extensions list",), "worker_ext.cli.extensions_list", "list the extensions of the app in this folder"),
     Verb(("extensions new",), "worker_ext.cli.extensions_new", "make the package of a new worker extension"),
 )
 

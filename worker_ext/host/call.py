@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..errors import InvocationError
-from ..invocation import LogRecord
+from ..invocation import LogRecord, TimelineEntry
 from ..runtimes.protocol import COUNT, RESULT_HEAD, unpack_lines
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Call:
     :ivar since: when it was handed to the supervisor, as ``time.monotonic`` tells it.
     :ivar started: when a worker got it.
     :ivar number: what ties the worker's answer to it.
-    :ivar timeline: its steps as the worker has measured them, if it was asked to.
+    :ivar timeline: what has run for it, as the worker has measured it, if it was asked to.
     """
 
     __slots__ = (
@@ -100,7 +100,7 @@ class Call:
         self.number = 0
         self.target = target
         self.reply = reply
-        self.timeline: list[dict[str, Any]] | None = None
+        self.timeline: list[TimelineEntry] = []
         self.names = names
         self._done: Reply | None = done
 

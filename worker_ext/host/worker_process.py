@@ -96,6 +96,7 @@ class WorkerProcess:
     :ivar ready: whether it can take calls.
     :ivar stopping: whether it has been told to end, or is ending by itself.
     :ivar calls: what it is running, by call number, the oldest first.
+    :ivar has_answered: whether it had answered a call when it ended.
     :ivar started: when it was started, as ``time.monotonic`` tells it.
     :ivar idle_since: since when it has had nothing to answer; kept by the supervisor.
     """
@@ -114,6 +115,7 @@ class WorkerProcess:
         self.generation = generation
         self.ready = False
         self.stopping = False
+        self.has_answered = False
         self.calls: dict[int, Call] = {}
         self.started = self.idle_since = time.monotonic()
 
@@ -286,6 +288,7 @@ class WorkerProcess:
     def _end(self, reason: str) -> None:
         self.ready = False
         calls, self.calls = list(self.calls.values()), {}
+        self.has_answered = self._number > len(calls)
         lost = f"the worker process {self.pid} that ran this invocation {reason} before it answered"
         for call in calls:
             call.answer(WorkerLost(lost))

@@ -15,7 +15,7 @@ from ..transports.frames import Frame, FrameConnection
 from ..transports.local_socket import connect
 from .app_session import AppSession
 from .failure import describe
-from .protocol import COUNT, RESULT_HEAD, Kind, pack_error, pack_json, pack_lines
+from .protocol import COUNT, RESULT_HEAD, Kind, pack_error, pack_json, pack_lines, pack_timeline
 
 
 class Session(AppSession):
@@ -69,7 +69,8 @@ class Session(AppSession):
             assert self._worker is not None
             self._worker.cancel(self._calls.get(frame.call, ""))
         elif frame.kind == Kind.RECORD:
-            self._recording = True
+            assert self._worker is not None
+            self._recording = self._worker.timelines = True
         elif frame.kind == Kind.STOP:
             self._stopping = self._loop.create_task(self._stop(connection))
         else:
@@ -94,6 +95,8 @@ class Session(AppSession):
         if self._abandoned:
             os._exit(1)
         del self._calls[call]
+        if self._recording and invocation.timeline:
+            connection.send(Kind.TIMELINE, call, [pack_timeline(invocation.timeline)])
         if outcome.error is not None:
             self._fail(connection, call, outcome.error, lines)
             return

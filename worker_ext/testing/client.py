@@ -240,9 +240,10 @@ class FunctionAppClient(_Client[Response, InvocationResult]):
     :param settings: the app's settings: environment variables while the client is open. ``local.settings.json`` is not
         read, as it is different on every machine. Extensions are on unless ``PYTHON_ENABLE_WORKER_EXTENSIONS`` is set.
     :param clock: the time that triggers go by, or the :class:`Clock` that shows it.
-    :param extensions: extensions that run: application-level classes, function-level instances, or functions that make
-        one, such as a :class:`RecordingExtension`. If left out, those that the app imports; for a module or an app
-        object, those that the modules of its functions define or import.
+    :param extensions: extensions that run: application-level classes, function-level instances, and functions that make
+        one or configure one for this client, such as a :class:`RecordingExtension`, which are called in turn. If left
+        out, those that the app imports; for a module or an app object, those that the modules of its functions define
+        or import.
     :raises ConfigurationError: if ``app`` is no app.
     """
 

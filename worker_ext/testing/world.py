@@ -46,7 +46,7 @@ class World:
     :param functions: the functions of an app that is there already. ``None`` if the app is fresh: then it is imported
         anew, with the packages of its extensions.
     :param extensions: the extensions that run in this world: application-level classes and function-level instances,
-        which are there already, and functions that make some. ``None`` for those that the functions use.
+        which are there already, and functions that make or configure some. ``None`` for those that the functions use.
     :raises ConfigurationError: if one of them is no extension.
     """
 

@@ -12,6 +12,7 @@ from ... import __version__
 from ...transports.http1 import Exchange, Header
 from ..access import Access
 from ..answers import answer_empty, answer_json, answer_text, header
+from ..functions import HostedFunction
 from ..invoker import Invoker
 from ..status import HostStatus
 from ..supervisor import Supervisor
@@ -157,13 +158,14 @@ class Page:
             "python": status.python,
             "base": status.base,
             "recordingSince": self._record().begun,
-            "functions": [describe_function(function, status.route_prefix) for function in app.functions]
-            if app
-            else [],
+            "functions": [self._described(each) for each in app.functions] if app else [],
             "disabled": app.disabled if app else [],
             "problems": app.problems if app else [],
             "extensions": app.extensions if app else [],
         }
+
+    def _described(self, function: HostedFunction) -> dict[str, Any]:
+        return describe_function(function, self._status.script_root, self._status.route_prefix)
 
     def _serve(self, exchange: Exchange, name: str) -> None:
         found = self._file(name)

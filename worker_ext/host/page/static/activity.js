@@ -7,6 +7,7 @@ const KEPT = 250;
 const MARKS = { running: "●", succeeded: "✓", failed: "✕" };
 
 const rows = new Map(); // id → { record, item }, the oldest first
+const awaited = new Map(); // trace id → what is told of its invocation
 let held = null; // what comes while the list is paused, by id
 let text = "";
 let which = "all";
@@ -24,6 +25,8 @@ export function resetInvocations(records) {
 /** Show new invocations, and what has become of others. */
 export function addInvocations(records) {
   for (const record of records) {
+    awaited.get(record.traceId)?.(record);
+    awaited.delete(record.traceId);
     if (held) held.set(record.id, record);
     else put(record, true);
   }
@@ -65,8 +68,8 @@ export function neighbour(step) {
   return next?.dataset.id;
 }
 
-/** The invocation that belongs to a trace, once it has been told of. */
-export const ofTrace = (traceId) => [...rows.values()].find(({ record }) => record.traceId === traceId)?.record;
+/** The invocation that belongs to a trace, as a promise: the host tells of it a moment later. */
+export const ofTrace = (traceId) => new Promise((resolve) => awaited.set(traceId, resolve));
 
 function put(record, isNew) {
   const known = rows.get(record.id);

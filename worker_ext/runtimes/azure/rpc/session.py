@@ -44,6 +44,8 @@ _METHOD = "/AzureFunctionsRpcMessages.FunctionRpc/EventStream"
 PLACEHOLDER_SETTING = "WEBSITE_PLACEHOLDER_MODE"
 """The setting that is 1 while the host keeps a worker ready for an app that it does not know yet."""
 
+_TELLING = 0.5  # seconds between looks whether a host reads again
+
 _LEAST_FOR_SHUTDOWN = 0.5
 """Seconds that the extensions' ``on_shutdown`` have although functions have used up what the host gives."""
 
@@ -81,7 +83,8 @@ class RpcSession(WorkerSession):
         self._invocations: Invocations | None = None
         self._script_root = os.environ.get(SCRIPT_ROOT_SETTING) or str(Path.cwd())
         self._http_uri = ""  # where the requests come to that come by HTTP
-        self._dropped = 0  # log lines
+        self._dropped: list[int] = []  # how many log lines each time
+        self._telling = False  # whether that is about to be told
         self._starting: asyncio.Task[None] | None = None  # the extensions, before the first invocation
         self._tasks: set[asyncio.Task[None]] = set()  # kept, as the loop itself would forget them
         self._handlers: Mapping[str, tuple[Handler, str]] = {
@@ -119,14 +122,26 @@ class RpcSession(WorkerSession):
         if self._stream is None:
             return
         if self._stream.is_full:  # lines can be done without
-            self._dropped += len(lines)
+            self._dropped.append(len(lines))
+            self._loop.call_soon_threadsafe(self._tell_dropped)
             return
-        if self._dropped:
-            text = f"{self._dropped} log lines were left out, because the host did not read"
-            lines = [LogRecord(logging.WARNING, "worker_ext", text), *lines]
-            self._http_uri = ""  # where the requests come to that come by HTTP
-        self._dropped = 0
         self._send([encode_log(self._options.request_id, invocation_id, line) for line in lines])
+
+    def _tell_dropped(self) -> None:
+        """Say that lines are missing, once the host reads again."""
+        if self._telling or not self._dropped or self._stream is None:
+            return
+        if self._stream.is_full:
+            self._telling = True
+            self._loop.call_later(_TELLING, self._tell_dropped_later)
+            return
+        dropped, self._dropped = self._dropped, []
+        text = f"{sum(dropped)} log lines were left out, because the host did not read"
+        self._ship("", [LogRecord(logging.WARNING, "worker_ext", text)])
+
+    def _tell_dropped_later(self) -> None:
+        self._telling = False
+        self._tell_dropped()
 
     def _send(self, messages: Iterable[bytes]) -> None:
         """Send messages to the host; any thread may call this."""
