@@ -131,6 +131,7 @@ class _Session:
         self._writer = writer
         self.editor_has_left = False
         self._worker: asyncio.StreamWriter | None = None
+        self._is_served = False  # whether a worker's debugpy has the session, or is ending it
         self._start: dict[str, Message] = {}  # initialize, attach and configurationDone
         self._breakpoints: dict[tuple[str, str], Message] = {}  # the last of each kind, and for each file
         self._pending: dict[int, str] = {}
@@ -144,6 +145,8 @@ class _Session:
         editor = asyncio.ensure_future(self._read_editor())
         try:
             await asyncio.wait([workers, editor], return_when=asyncio.FIRST_COMPLETED)
+            if self._is_served:  # debugpy loses an editor that comes while it still ends the last session
+                await asyncio.wait([workers], timeout=_LAST_ANSWER)
         finally:
             for task in (workers, editor):
                 task.cancel()
@@ -199,8 +202,9 @@ class _Session:
 
     async def _serve_workers(self) -> None:
         await self._began.wait()
-        while True:
+        while not self.editor_has_left:
             reader, writer = await self._debugger.connect()
+            self._is_served = True
             try:
                 with contextlib.suppress(OSError):
                     await self._serve_worker(reader, writer)
@@ -209,6 +213,7 @@ class _Session:
                 writer.close()
             self._worker_lost()
             await asyncio.sleep(_RETRY)
+            self._is_served = False
 
     async def _serve_worker(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._start.keys() >= set(_START):
@@ -233,7 +238,8 @@ class _Session:
             elif message.get("event") == "continued":
                 self._paused = None
             self._writer.write(encode_message(message))
-            await self._writer.drain()
+            with contextlib.suppress(OSError):  # the editor has gone; the worker is still to be told
+                await self._writer.drain()
 
     async def _replay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Tell a new worker what the editor has told the first one; whether that has worked."""
