@@ -32,7 +32,9 @@ from ..runtimes.base import Answer, LoadedApp
 from ..worker import propagation
 from ..worker.logs import DEBUG_SETTING, LogCollector, PrintStream
 from ..worker.worker import Worker
+from .clock import Clock
 from .result import InvocationResult
+from .timers import Timers
 from .world import SCRIPT_ROOT, World
 
 R = TypeVar("R", bound=InvocationResult)
@@ -47,12 +49,16 @@ class LocalApp:
     :param source: the app's folder; or a module, or the app object of one.
     :param settings: the app's settings, besides the environment.
     :param extensions: the extensions that run, see :class:`worker_ext.testing.FunctionAppClient`.
+    :param clock: the time that timers go by.
     :raises ConfigurationError: if ``source`` is no app.
+    :ivar timers: its timers.
     :ivar world: where it keeps what a process has one of.
     :ivar logs: the lines that belong to no invocation.
     """
 
-    def __init__(self, source: AppSource, settings: Mapping[str, str], extensions: Sequence[Any] | None) -> None:
+    def __init__(
+        self, source: AppSource, settings: Mapping[str, str], extensions: Sequence[Any] | None, clock: Clock
+    ) -> None:
         self._app, self.script = _find(source)
         self.script_root = self.script if self.script.is_dir() else self.script.parent
         environ = {
@@ -65,6 +71,7 @@ class LocalApp:
         self.world = World(
             self.script_root, environ, functions=None if self._app is None else _calls(self._app), extensions=extensions
         )
+        self.timers = Timers(clock)
         self.logs: list[LogRecord] = []
         self._results: dict[str, InvocationResult] = {}
         self._running = 0
@@ -86,6 +93,7 @@ class LocalApp:
         self._registry = Registry(enabled=extensions_enabled())
         self._collector = LogCollector(loop, self._take_lines)
         self._worker = Worker(loop, self._registry, self._collector)
+        self._worker.timelines = True
         with self.capturing():
             with self.world.loading():
                 app = self._load_functions()
@@ -99,6 +107,7 @@ class LocalApp:
             raise app.problems[0]
         self._names = [loaded.function.name for loaded in app.functions]
         self._router = self._make_router()
+        self.timers.add(map(self._runtime.bound, self._names))
 
     async def close(self) -> None:
         """Wait for what is still running, and end the worker."""
@@ -175,7 +184,7 @@ class LocalApp:
             self._worker.cancel(invocation.id)
             raise
         result.value, result.error = outcome
-        result.timeline = getattr(invocation, "timeline", None)
+        result.timeline = invocation.timeline or []
         return None if outcome.error is not None else self._runtime.encode(invocation, outcome.value)
 
     @contextlib.contextmanager

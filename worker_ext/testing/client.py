@@ -8,7 +8,7 @@ import json as json_codec
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -20,19 +20,20 @@ from ..runtimes.azure.trigger_payload import Retry, encode_trigger
 from ..runtimes.failure import user_traceback
 from .app import AppSource, LocalApp
 from .clock import Clock
-from .inputs import encode_inputs, metadata_for, timer_data, unknown_inputs
+from .inputs import encode_inputs, metadata_for, unknown_inputs
 from .result import Headers, InvocationResult, Response
 from .world import stage
 
 T = TypeVar("T")
 Answered = TypeVar("Answered")
 Invoked = TypeVar("Invoked")
+Passed = TypeVar("Passed")
 
 BASE_URL = "http://localhost:7071"
 """What the URLs of requests begin with if they begin with a slash."""
 
 
-class _Client(ABC, Generic[Answered, Invoked]):
+class _Client(ABC, Generic[Answered, Invoked, Passed]):
     """What both clients can do; they differ in how one waits."""
 
     def __init__(
@@ -43,8 +44,8 @@ class _Client(ABC, Generic[Answered, Invoked]):
         clock: Clock | datetime | None = None,
         extensions: Sequence[Any] | None = None,
     ) -> None:
-        self._app = LocalApp(app, settings or {}, extensions)
         self.clock = clock if isinstance(clock, Clock) else Clock(clock)
+        self._app = LocalApp(app, settings or {}, extensions, self.clock)
 
     @property
     def functions(self) -> list[str]:
@@ -170,7 +171,7 @@ class _Client(ABC, Generic[Answered, Invoked]):
         data: Any = None,
         /,
         *,
-        past_due: bool = False,
+        past_due: bool | None = None,
         metadata: Mapping[str, Any] | None = None,
         retry: Retry | None = None,
         **values: Any,
@@ -179,7 +180,7 @@ class _Client(ABC, Generic[Answered, Invoked]):
 
         :param name: the function's name.
         :param data: what the trigger gives: a queue's message, a blob's content. A timer needs none.
-        :param past_due: whether a timer is late.
+        :param past_due: whether a timer is late. If left out, it is if its time by the client's clock has passed.
         :param metadata: see :meth:`invoke`.
         :param retry: see :meth:`invoke`.
         :param values: the function's other inputs by name.
@@ -189,7 +190,9 @@ class _Client(ABC, Generic[Answered, Invoked]):
         async def work() -> InvocationResult:
             bound = self._app.bound(name)
             binding = bound.trigger.binding
-            given = timer_data(past_due, self.clock) if binding.type == "timerTrigger" and data is None else data
+            given = data
+            if binding.type == "timerTrigger" and data is None:
+                given = self._app.timers.fire(bound.function.name, past_due)
             if given is None:
                 raise ConfigurationError(
                     f"a {binding.type} gives data, and trigger({name!r}) says none",
@@ -199,6 +202,28 @@ class _Client(ABC, Generic[Answered, Invoked]):
 
         invoked: Invoked = self._run(work)
         return invoked
+
+    def advance(self, by: timedelta | None = None, **units: float) -> Passed:
+        """Let time pass: the clock moves on, and the timers that are due meanwhile run, each at its time.
+
+        :param by: how much time; or say it in units, as in ``advance(hours=1)``.
+        :param units: what :class:`datetime.timedelta` takes.
+        :returns: how their invocations ended, in order.
+        """
+
+        async def work() -> list[InvocationResult]:
+            until, results = self.clock.now() + (by or timedelta()) + timedelta(**units), []
+            while (due := self._app.timers.due(until)) is not None:
+                moment, name = due
+                self.clock.set(max(moment, self.clock.now()))
+                bound = self._app.bound(name)
+                data = {bound.trigger.binding.name: self._app.timers.fire(name, None)}
+                results.append(await self._invoke(bound, data, {}, None))
+            self.clock.set(until)
+            return results
+
+        passed: Passed = self._run(work)
+        return passed
 
     async def _invoke(
         self, bound: BoundFunction, values: Mapping[str, Any], metadata: Mapping[str, Any], retry: Retry | None
@@ -225,7 +250,7 @@ class _Client(ABC, Generic[Answered, Invoked]):
         return result
 
 
-class FunctionAppClient(_Client[Response, InvocationResult]):
+class FunctionAppClient(_Client[Response, InvocationResult, list[InvocationResult]]):
     """Runs a function app in this process, with its extensions, and calls its functions::
 
         with FunctionAppClient("path/to/app") as client:
@@ -293,7 +318,9 @@ class FunctionAppClient(_Client[Response, InvocationResult]):
             stage.release(before)
 
 
-class AsyncFunctionAppClient(_Client[Awaitable[Response], Awaitable[InvocationResult]]):
+class AsyncFunctionAppClient(
+    _Client[Awaitable[Response], Awaitable[InvocationResult], Awaitable[list[InvocationResult]]]
+):
     """The same for tests that are coroutines: async functions run on the test's own loop::
 
         async with AsyncFunctionAppClient("path/to/app") as client:

@@ -43,16 +43,6 @@ def encode_inputs(bound: BoundFunction, values: Mapping[str, Any]) -> tuple[list
     return sent, given
 
 
-def timer_data(past_due: bool, clock: Clock) -> dict[str, Any]:
-    """What the host sends to a timer trigger."""
-    now = clock.now().isoformat()
-    return {
-        "Schedule": {"AdjustForDST": True},
-        "ScheduleStatus": {"Last": now, "LastUpdated": now, "Next": now},
-        "IsPastDue": past_due,
-    }
-
-
 def metadata_for(binding: Binding, clock: Clock) -> dict[str, Any]:
     """What the host would tell of a trigger besides its data."""
     now = clock.now()
