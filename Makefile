@@ -8,7 +8,7 @@ BENCHMARK_BIN := $(VENV)-benchmark/bin
 EXTENSIONS := $(sort $(wildcard extensions/*/setup.py))
 AZURITE := tests/azurite/node_modules/.package-lock.json
 
-.PHONY: docs start test lint format benchmark protos clean
+.PHONY: docs start test lint format benchmark screenshot protos clean
 
 start: $(VENV)/.start
 	$(BIN)/func host start --script-root sample_app
@@ -30,6 +30,9 @@ benchmark: $(BENCHMARK_BIN)/python
 		$(foreach e,$(EXTENSIONS),./$(dir $(e)))
 	rm -rf build extensions/*/build
 	$(BENCHMARK_BIN)/python -m benchmarks $(BENCHMARK)
+
+screenshot: $(VENV)/.test
+	$(BIN)/python docs/screenshot.py
 
 # Old and new versions of protobuf can load what an old compiler makes; what a new one makes refuses the old.
 PROTOC := grpcio-tools==1.51.3 protobuf<5 setuptools<81
@@ -59,7 +62,7 @@ $(VENV)/.start: $(BIN)/python setup.py $(EXTENSIONS)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.start setup.py
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[host,rpc,dev]' -e './extensions/telemetry[azure,requests]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[host,rpc,baetyl,dev]' -e './extensions/telemetry[azure,requests]'
 	PYTHONPATH=tests $(BIN)/python -m support.stock_runtime
 	@touch $@
 
