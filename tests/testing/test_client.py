@@ -12,6 +12,7 @@ from types import ModuleType
 
 import azure.functions as func
 import pytest
+from support.hosting import wait_until
 
 from worker_ext import ConfigurationError, IndexingError
 from worker_ext.testing import AsyncFunctionAppClient, Clock, FunctionAppClient, RecordingExtension, Retry
@@ -368,13 +369,14 @@ class TestSources:
     )
     def test_an_app_that_cannot_be_loaded_leaves_nothing(self, function_app_folder, source, message):
         folder = function_app_folder({"function_app.py": source})
-        before = dict(sys.modules), dict(os.environ), list(sys.path), threading.active_count()
+        before = dict(sys.modules), dict(os.environ), list(sys.path)
+        threads = threading.active_count()
         with pytest.raises(IndexingError) as raised, FunctionAppClient(folder):
             pass
         assert message in str(raised.value)
         assert str(folder / "function_app.py") in str(raised.value)
-        after = dict(sys.modules), dict(os.environ), list(sys.path), threading.active_count()
-        assert before == after
+        assert before == (dict(sys.modules), dict(os.environ), list(sys.path))
+        wait_until(lambda: threading.active_count() <= threads, "the end of the client's threads")
 
 
 class TestAsync:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json as json_codec
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from ..errors import ConfigurationError
 from ..invocation import LogRecord
@@ -20,7 +16,9 @@ from ..runtimes.azure.trigger_payload import Retry, encode_trigger
 from ..runtimes.failure import user_traceback
 from .app import AppSource, LocalApp
 from .clock import Clock
-from .inputs import encode_inputs, metadata_for, unknown_inputs
+from .http import BASE_URL, encode_http
+from .inputs import decode_outputs, encode_inputs, metadata_for, unknown_inputs
+from .portal import Portal
 from .result import Headers, InvocationResult, Response
 from .world import stage
 
@@ -28,9 +26,6 @@ T = TypeVar("T")
 Answered = TypeVar("Answered")
 Invoked = TypeVar("Invoked")
 Passed = TypeVar("Passed")
-
-BASE_URL = "http://localhost:7071"
-"""What the URLs of requests begin with if they begin with a slash."""
 
 
 class _Client(ABC, Generic[Answered, Invoked, Passed]):
@@ -87,21 +82,13 @@ class _Client(ABC, Generic[Answered, Invoked, Passed]):
         :param json: the body, to be sent as JSON.
         :param data: the body, to be sent as a form.
         """
-        body, fields = _body(content, json, data)
-        given = headers.items() if isinstance(headers, Mapping) else headers or ()
-        sent = [(name.lower(), str(value)) for name, value in given]
-        fields = [field for field in fields if field[0] not in {name for name, _ in sent}] + sent
-        parts = urlsplit(url if "://" in url else BASE_URL + "/" + url.lstrip("/"))
-        query = "&".join(filter(None, (parts.query, urlencode(params or {}, doseq=True))))
-        target = urlunsplit(parts._replace(query=query, fragment=""))
+        sent = encode_http(method, url, params=params, headers=headers, content=content, json=json, data=data)
 
         async def work() -> Response:
-            match = self._app.match(method, parts.path or "/")
+            match = self._app.match(sent.method, sent.path)
             if match is None:
                 return Response(status_code=404)
-            encoded = [(name.encode(), value.encode()) for name, value in [("host", parts.netloc), *fields]]
-            payload = encode_request(method.upper(), target.encode(), match.values, body, encoded)
-            result, answer = await self._app.invoke(match.target, payload, {}, Response())
+            result, answer = await self._app.invoke(match.target, sent.payload(match.values), {}, Response())
             if answer is None:
                 assert result.error is not None
                 result.status_code, result.content = 500, user_traceback(result.error).encode(errors="replace")
@@ -110,7 +97,7 @@ class _Client(ABC, Generic[Answered, Invoked, Passed]):
             found, result.content = decode_response(answer.parts)
             result.status_code = answer.status
             result.headers = Headers([(name.decode(), value.decode(errors="replace")) for name, value in found])
-            result.outputs = _outputs(answer.outputs)
+            result.outputs = decode_outputs(answer.outputs)
             return result
 
         answered: Answered = self._run(work)
@@ -246,7 +233,7 @@ class _Client(ABC, Generic[Answered, Invoked, Passed]):
             payload = encode_trigger(sent, metadata=known, retry=retry)
         result, answer = await self._app.invoke(name, payload, given, InvocationResult())
         if answer is not None:
-            result.outputs = _outputs(answer.outputs)
+            result.outputs = decode_outputs(answer.outputs)
         return result
 
 
@@ -272,7 +259,7 @@ class FunctionAppClient(_Client[Response, InvocationResult, list[InvocationResul
     :raises ConfigurationError: if ``app`` is no app.
     """
 
-    _portal: _Portal | None = None
+    _portal: Portal | None = None
 
     def __enter__(self) -> FunctionAppClient:
         """Load the app.
@@ -295,10 +282,10 @@ class FunctionAppClient(_Client[Response, InvocationResult, list[InvocationResul
                 portal.stop()
                 stage.remove(self._app.world)
 
-    def _open(self) -> _Portal:
+    def _open(self) -> Portal:
         if self._portal is None:
             stage.add(self._app.world)
-            portal = _Portal()
+            portal = Portal()
             try:
                 portal.run(self._app.load())
             except BaseException:
@@ -359,55 +346,3 @@ class AsyncFunctionAppClient(
             return await work()
         finally:
             stage.release(before)
-
-
-class _Portal:
-    """An event loop in a thread of its own."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="function app", daemon=True)
-        self._thread.start()
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine there and wait for it."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
-
-    def stop(self) -> None:
-        """End the loop with all tasks that are left on it."""
-
-        async def cancel_all() -> None:
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await self._loop.shutdown_asyncgens()
-
-        with contextlib.suppress(asyncio.CancelledError):
-            self.run(cancel_all())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
-def _body(
-    content: bytes | str | None, json: Any, data: Mapping[str, Any] | None
-) -> tuple[bytes, list[tuple[str, str]]]:
-    if (content is not None) + (json is not None) + (data is not None) > 1:
-        raise ConfigurationError("a request has one body: content, json or data")
-    if json is not None:
-        return json_codec.dumps(json).encode(), [("content-type", "application/json")]
-    if data is not None:
-        return urlencode(data, doseq=True).encode(), [("content-type", "application/x-www-form-urlencoded")]
-    if isinstance(content, str):
-        return content.encode(), [("content-type", "text/plain; charset=utf-8")]
-    return content or b"", []
-
-
-def _outputs(parts: Sequence[bytes]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, kind, data in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
-        found[name.decode()] = (
-            data if kind == b"bytes" else json_codec.loads(data) if kind == b"json" else data.decode()
-        )
-    return found
