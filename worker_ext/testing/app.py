@@ -182,6 +182,8 @@ class LocalApp:
             outcome = await asyncio.shield(ended)
         except asyncio.CancelledError:  # the test has given up on it
             self._worker.cancel(invocation.id)
+            if invocation.function.is_async:  # a thread cannot be interrupted, and nobody knows when it ends
+                await ended
             raise
         result.value, result.error = outcome
         result.timeline = invocation.timeline or []
