@@ -16,8 +16,10 @@ from typing import Any, TypeVar
 
 import azure.functions as sdk
 
+from .. import __version__
 from ..errors import ConfigurationError
 from ..function import definition_of
+from ..hooks.discovery import load_named
 from ..hooks.registry import Registry, extensions_enabled
 from ..hooks.switches import FLAG
 from ..host.functions import HostedFunction
@@ -87,6 +89,7 @@ class LocalApp:
         """Load the app, on the loop that its functions will run on; its world is shown.
 
         :raises IndexingError: if it, or one of its functions, cannot be loaded.
+        :raises ConfigurationError: if an extension that the settings name cannot be used.
         """
         propagation.install()
         loop = asyncio.get_running_loop()
@@ -204,6 +207,7 @@ class LocalApp:
 
     def _load_functions(self) -> LoadedApp:
         make_importable(self.script_root)
+        load_named(provided={"worker-ext": __version__})
         if self._app is None:
             return self._runtime.load(self.script_root)
         return self._runtime.load_app(self._app, self.script_root, self.script)
