@@ -6,8 +6,10 @@ import asyncio
 import gc
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import ProtocolError, WorkerExtError
 from ..invocation import Invocation, LogRecord, Outcome
@@ -16,6 +18,9 @@ from ..transports.local_socket import connect
 from .app_session import AppSession
 from .failure import describe
 from .protocol import COUNT, RESULT_HEAD, Kind, pack_error, pack_json, pack_lines, pack_timeline
+
+if TYPE_CHECKING:
+    from ..worker.worker import Done
 
 
 class Session(AppSession):
@@ -60,11 +65,27 @@ class Session(AppSession):
             # What has been imported is there to stay: the collector need not look at it again and again.
             gc.freeze()
             connection.send(Kind.READY, 0, [pack_json(description)])
+            if self._runtime.one_at_a_time and sys.platform != "win32":
+                self._read_serially(connection)
         await self._ended.wait()
+
+    def _read_serially(self, connection: FrameConnection) -> None:
+        """Have a thread of its own receive calls and run them; it leaves to the loop what is not a call."""
+        from .serial_reader import SerialReader
+
+        def on_frame(connection: FrameConnection, frame: Frame) -> None:
+            assert self._worker is not None
+            if frame.kind == Kind.INVOKE:
+                self._invoke(connection, frame, self._worker.run_here)
+            else:
+                self._loop.call_soon_threadsafe(self._on_frame, connection, frame)
+
+        SerialReader(connection, on_frame).start()
 
     def _on_frame(self, connection: FrameConnection, frame: Frame) -> None:
         if frame.kind == Kind.INVOKE:
-            self._invoke(connection, frame)
+            assert self._worker is not None
+            self._invoke(connection, frame, self._worker.invoke)
         elif frame.kind == Kind.CANCEL:
             assert self._worker is not None
             self._worker.cancel(self._calls.get(frame.call, ""))
@@ -76,8 +97,7 @@ class Session(AppSession):
         else:
             raise ProtocolError(f"the host sent a frame of the unknown kind {frame.kind}")
 
-    def _invoke(self, connection: FrameConnection, frame: Frame) -> None:
-        assert self._worker is not None
+    def _invoke(self, connection: FrameConnection, frame: Frame, invoke: Callable[[Invocation, Done], None]) -> None:
         name, identifier, *payload = frame.parts
         invocation_id = identifier.decode()
         try:
@@ -86,7 +106,7 @@ class Session(AppSession):
             self._fail(connection, frame.call, error, [])
             return
         self._calls[frame.call] = invocation_id
-        self._worker.invoke(invocation, partial(self._answer, connection, frame.call, invocation))
+        invoke(invocation, partial(self._answer, connection, frame.call, invocation))
 
     def _answer(
         self, connection: FrameConnection, call: int, invocation: Invocation, outcome: Outcome, lines: list[LogRecord]
