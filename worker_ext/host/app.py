@@ -221,6 +221,7 @@ class Host:
         console.heading(f"\nworker-ext local host {__version__}, Python {sys.version.split()[0]}\n")
         console.detail(f"App: {self._options.script_root}")
         console.detail(f"Its Python: {settings.python}")
+        console.detail(f"What is kept about it: {self._state.folder}")
         if self._options.enable_auth:
             self._tell_new_keys()
         for name in settings.skipped:

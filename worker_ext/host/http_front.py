@@ -6,12 +6,12 @@ import time
 from collections import deque
 from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 from ..errors import FunctionTimeout, InvocationError, WorkerBusy
 from ..runtimes.azure.http_payload import decode_response, encode_request
 from ..transports.http1 import Exchange
 from .app_settings import AppSettings
-from .bindings.http_data import http_data
 from .call import Call, CallOutcome, FunctionFailed, Result
 from .console import Console
 from .cors import Cors, Headers
@@ -138,7 +138,7 @@ class HttpFront:
         url = b"%s://%s%s" % (self._scheme, host, exchange.target)
         payload = encode_request(exchange.method, url, route, exchange.body, exchange.headers)
         self._running += 1
-        names = http_data(exchange, route) if function.is_bound else None
+        names = _names(exchange, route) if function.is_bound else None
         self._invoker.invoke(function, payload, partial(self._reply, exchange), names=names)
 
     def _wait(self, exchange: Exchange, function: HostedFunction, route: dict[str, str]) -> None:
@@ -197,6 +197,13 @@ class HttpFront:
             headers = headers + self._custom
         if not exchange.respond(status, headers, body):
             self._console.detail(f"The client of {exchange.method} {exchange.path} left before its answer.")
+
+
+def _names(exchange: Exchange, route: dict[str, str]) -> dict[str, Any]:
+    """What the function's binding expressions can name."""
+    from .bindings.http_data import http_data  # few functions need it
+
+    return http_data(exchange, route)
 
 
 def error_page(status: int, message: str) -> tuple[Headers, bytes]:

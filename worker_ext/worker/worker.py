@@ -170,7 +170,14 @@ class Worker:
         reviewed = any(self._registry.log_hooks_for(function) for function in (None, *self._pipelines))
         self._logs.review = LogReview(self._registry) if reviewed else None  # without any, it costs nothing
         if self._watch is None and self._registry.extensions() and self._slow_after < math.inf:
-            self._watch = HookWatch(self._running.copy, self._logs.send_at_once, self._slow_after)
+            tasks = self._tasks  # not self: the watch goes on until this worker is collected
+            self._watch = HookWatch(
+                self._loop,
+                self._running.copy,
+                lambda invocation: tasks.get(invocation.id),
+                self._logs.send_at_once,
+                self._slow_after,
+            )
             self._watch.start()
         if self._lifecycle.running:
             self._in_background(self._start_late())

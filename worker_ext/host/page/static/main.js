@@ -24,7 +24,7 @@ const events = {
     setState(app.state);
     $("problem").hidden = !app.problem;
     $("problem").textContent = app.problem;
-    $("facts").textContent = `${app.python} · worker-ext ${app.version}`;
+    $("facts").title = `${app.folder}\n${app.python}`;
     drawFunctions(app);
     filterFunctions($("filter").value.trim().toLowerCase());
     open(false);
@@ -46,8 +46,8 @@ const events = {
   },
   workers({ workers, running: number }) {
     running = number;
-    const names = workers.length === 1 ? `worker ${workers[0]}` : `${workers.length} workers`;
-    $("facts").textContent = `${names} · ${app.python} · worker-ext ${app.version}`;
+    const names = workers.length === 1 ? `worker process ${workers[0]}` : `${workers.length} worker processes`;
+    $("facts").textContent = `${names} · worker-ext ${app.version}`;
   },
 };
 
