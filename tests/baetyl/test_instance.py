@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 import pytest
 import yaml
+from support.certificates import make_certificates
 from support.hosting import DEADLINE, free_port, host_environ
 
 from worker_ext.host.baetyl.function_pb2 import FunctionMessage
@@ -158,23 +159,8 @@ def test_running_calls_finish_when_it_is_told_to_end(start, address):
         assert process.wait(DEADLINE) == 0
 
 
-def certificate(folder: Path, name: str, *options: str) -> None:
-    subprocess.run(
-        [
-            *("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.crt"),
-            *("-x509", "-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
-            *options,
-        ],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-
-
 def test_a_certificate_authority_makes_tls_mutual(start, address, tmp_path):
-    certificate(tmp_path, "ca")
-    for name in ("server", "client"):
-        certificate(tmp_path, name, "-CA", "ca.crt", "-CAkey", "ca.key")
+    make_certificates(tmp_path, "server", "client")
     read = lambda name: (tmp_path / name).read_bytes()  # noqa: E731
     known = grpc.ssl_channel_credentials(read("ca.crt"), read("client.key"), read("client.crt"))
     unknown = grpc.ssl_channel_credentials(read("ca.crt"))

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from ..errors import IndexingError
 from ..function import Function
@@ -52,7 +52,12 @@ class Answer(NamedTuple):
 
 
 class Runtime(ABC):
-    """One system's part of a worker process: it loads apps, and turns bytes into invocations and back."""
+    """One system's part of a worker process: it loads apps, and turns bytes into invocations and back.
+
+    :cvar one_at_a_time: whether its host gives a worker one call at a time.
+    """
+
+    one_at_a_time: ClassVar[bool] = False
 
     @abstractmethod
     def load(self, script_root: Path) -> LoadedApp:

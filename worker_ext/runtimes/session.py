@@ -6,8 +6,10 @@ import asyncio
 import gc
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import ProtocolError, WorkerExtError
 from ..invocation import Invocation, LogRecord, Outcome
@@ -17,6 +19,9 @@ from .app_session import AppSession
 from .arrival import invoke_on_arrival
 from .failure import describe
 from .protocol import COUNT, RESULT_HEAD, Kind, pack_error, pack_json, pack_lines, pack_timeline
+
+if TYPE_CHECKING:
+    from ..worker.worker import Done
 
 
 class Session(AppSession):
@@ -62,11 +67,27 @@ class Session(AppSession):
             # What has been imported is there to stay: the collector need not look at it again and again.
             gc.freeze()
             connection.send(Kind.READY, 0, [pack_json(description)])
+            if self._runtime.one_at_a_time and sys.platform != "win32":
+                self._read_serially(connection)
         await self._ended.wait()
+
+    def _read_serially(self, connection: FrameConnection) -> None:
+        """Have a thread of its own receive calls and run them; it leaves to the loop what is not a call."""
+        from .serial_reader import SerialReader
+
+        def on_frame(connection: FrameConnection, frame: Frame) -> None:
+            assert self._worker is not None
+            if frame.kind == Kind.INVOKE:
+                self._invoke(connection, frame, self._worker.run_here)
+            else:
+                self._loop.call_soon_threadsafe(self._on_frame, connection, frame)
+
+        SerialReader(connection, on_frame).start()
 
     def _on_frame(self, connection: FrameConnection, frame: Frame) -> None:
         if frame.kind == Kind.INVOKE:
-            self._invoke(connection, frame)
+            assert self._worker is not None
+            self._invoke(connection, frame, self._worker.invoke)
         elif frame.kind == Kind.CANCEL:
             self._cancel(frame.call)
         elif frame.kind == Kind.RECORD:
@@ -77,8 +98,7 @@ class Session(AppSession):
         else:
             raise ProtocolError(f"the host sent a frame of the unknown kind {frame.kind}")
 
-    def _invoke(self, connection: FrameConnection, frame: Frame) -> None:
-        assert self._worker is not None
+    def _invoke(self, connection: FrameConnection, frame: Frame, invoke: Callable[[Invocation, Done], None]) -> None:
         name, identifier, *payload = frame.parts
         invocation_id = identifier.decode()
         try:
@@ -90,7 +110,7 @@ class Session(AppSession):
         done = partial(self._answer, connection, frame.call, invocation)
         arrival = self._runtime.arrival(invocation)
         if arrival is None:
-            self._worker.invoke(invocation, done)
+            invoke(invocation, done)
             return
         task = self._loop.create_task(invoke_on_arrival(self._worker, invocation, arrival, done))
         self._arriving[frame.call] = task

@@ -106,7 +106,8 @@ class MqttClient(asyncio.Protocol):
         self._decoder = codec.Decoder(LARGEST)
         self._understood = False  # whether the broker has understood our CONNECT
         self._settled = asyncio.Event()  # it has answered, or the connection has been lost
-        self._lost = asyncio.Event()
+        self._lost = asyncio.Event()  # the connection is of no use any more
+        self._gone = asyncio.Event()  # it has ended
         self._reason = ""
         self._held = False  # whether somebody wants to receive nothing for now
         self._congested = False
@@ -203,6 +204,7 @@ class MqttClient(asyncio.Protocol):
             if self._transport is not None:
                 self._transport.abort()
                 self._transport = None
+                await self._gone.wait()  # its end must not be taken for that of the next connection
             if not understood and self._broker.modern:
                 self._modern = not self._modern
                 if not self._modern:  # the pause comes when neither version has been understood
@@ -260,10 +262,12 @@ class MqttClient(asyncio.Protocol):
         """Remember the transport (called by asyncio)."""
         self._transport = cast(asyncio.Transport, transport)
         self._held = self._congested = False
+        self._gone.clear()
         self._received_at = self._loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note the end of the connection (called by asyncio)."""
+        self._gone.set()
         self._lose((getattr(exc, "strerror", None) or str(exc)) if exc is not None else "")
 
     def _lose(self, reason: str) -> None:
