@@ -58,6 +58,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.start: $(BIN)/python setup.py $(EXTENSIONS)
+	@echo "Installing the host and the extensions into $(VENV). This is done once and takes a minute."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[host]' $(foreach e,$(EXTENSIONS),-e ./$(dir $(e)))
 	@touch $@
 
