@@ -51,6 +51,10 @@ def tick(timer: func.TimerRequest) -> None:
 """
 
 
+MOST_WAITING = 300
+"""How many messages wait in the queue at most."""
+
+
 @dataclass
 class Messages:
     """What has become of messages.
@@ -87,12 +91,19 @@ class Messages:
 def messages_while_workers_are_killed(
     azurite: Azurite, folder: Path, *, count: int, kill_every: float = 1.0
 ) -> Messages:
-    """Have messages handled while every worker is killed again and again."""
+    """Have messages handled while every worker is killed again and again.
+
+    No more than :data:`MOST_WAITING` wait at a time: the emulator gets slow with long queues.
+    """
     name = unique("soak")
-    _send(azurite, name, count)
     began = time.monotonic()
     with _host(azurite, folder, name) as host, _killing(host, kill_every) as kills:
-        wait_until(lambda: azurite.length(name) == 0, "all messages are handled", timeout=60 + count / 10)
+        sent = 0
+        while sent < count:
+            _send(azurite, name, min(50, count - sent), start=sent)
+            sent = min(sent + 50, count)
+            wait_until(lambda: azurite.length(name) <= MOST_WAITING, "messages are handled", timeout=120)
+        wait_until(lambda: azurite.length(name) == 0, "all messages are handled", timeout=120)
     return _count(azurite, folder, name, count, kills, time.monotonic() - began)
 
 
