@@ -24,7 +24,7 @@ Call = Callable[[Function, dict[str, Any]], Ended]
 _Layer = Generator[None, Any, Any]
 
 
-def surrounded(invocation: Invocation, layers: Sequence[Hook], call: Call, outer: Hook | None = None) -> Steps:
+def surrounded(invocation: Invocation, layers: Sequence[Hook], call: Call, outer: Hook | None = None) -> Steps[Ended]:
     """The steps of calling the function with layers around it.
 
     :param outer: the layer that all of these are inside.

@@ -10,14 +10,15 @@ import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Generator
 from queue import SimpleQueue
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from ..invocation import Outcome
 
 Ended = tuple[Any, BaseException | None]
 """How something ended: its result and its error. An :class:`Outcome` is one, but takes longer to make."""
 
-Steps = Generator[Awaitable[Any], Ended, Ended]
+E = TypeVar("E", bound=Ended)
+Steps = Generator[Awaitable[Any], Ended, E]
 """Yields what must be awaited, is sent how that ended, and returns how all of it ended."""
 
 CallNext = Callable[[], Awaitable[Any]]
@@ -34,28 +35,28 @@ async def settled(awaited: Awaitable[Any]) -> Ended:
         return None, error
 
 
-async def finish_on_loop(steps: Steps) -> Ended:
+async def finish_on_loop(steps: Steps[E]) -> E:
     """Run all steps in this task."""
     try:
         awaited = next(steps)
         while True:
             awaited = steps.send(await settled(awaited))
     except StopIteration as end:
-        return cast(Ended, end.value)  # by no name: an error must not be held by a frame of its own traceback
+        return cast(E, end.value)  # by no name: an error must not be held by a frame of its own traceback
     except BaseException as error:  # a filter of the app's that refuses to have a hook's failure logged
-        return Outcome(None, error)
+        return cast(E, Outcome(None, error))
 
 
-def finish_on_thread(steps: Steps, loop: asyncio.AbstractEventLoop) -> Ended:
+def finish_on_thread(steps: Steps[E], loop: asyncio.AbstractEventLoop) -> E:
     """Run all steps on this thread, and on ``loop`` what must be awaited."""
     try:
         awaited = next(steps)
         while True:
             awaited = steps.send(_wait(awaited, loop))
     except StopIteration as end:
-        return cast(Ended, end.value)
+        return cast(E, end.value)
     except BaseException as error:
-        return Outcome(None, error)
+        return cast(E, Outcome(None, error))
 
 
 class Enclosing:
@@ -68,11 +69,11 @@ class Enclosing:
 
     __slots__ = ("_coroutine", "_ended", "_inside", "finish")
 
-    def __init__(self, coroutine: Callable[[CallNext], Awaitable[Any]], inside: Callable[[], Steps]) -> None:
+    def __init__(self, coroutine: Callable[[CallNext], Awaitable[Any]], inside: Callable[[], Steps[Ended]]) -> None:
         self._coroutine = coroutine
         self._inside = inside
         self._ended = False
-        self.finish: Callable[[Steps], Awaitable[Ended]] = finish_on_loop
+        self.finish: Callable[[Steps[Ended]], Awaitable[Ended]] = finish_on_loop
 
     def __await__(self) -> Generator[Any, Any, Any]:
         try:
@@ -114,7 +115,7 @@ def _wait(awaited: Awaitable[Any], loop: asyncio.AbstractEventLoop) -> Ended:
 
 
 async def _finish_there(
-    steps: Steps, work: SimpleQueue[Callable[[], None] | None], loop: asyncio.AbstractEventLoop
+    steps: Steps[Ended], work: SimpleQueue[Callable[[], None] | None], loop: asyncio.AbstractEventLoop
 ) -> Ended:
     """Have the steps run on the thread that takes its work from ``work``."""
     done: asyncio.Future[tuple[Ended, contextvars.Context]] = loop.create_future()

@@ -25,7 +25,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
-from typing import Any, cast
+from typing import Any
 
 from ..function import Function
 from ..invocation import Invocation, Outcome
@@ -52,7 +52,7 @@ class Pipeline:
         self._registry = registry
         self._compiled = self._compile()
 
-    def steps(self, invocation: Invocation) -> Steps | None:
+    def steps(self, invocation: Invocation) -> Steps[Outcome] | None:
         """The invocation's steps, or ``None`` if it has no hooks: then it is just a call of the function."""
         version, hooks = self._compiled
         if version != self._registry.version:
@@ -73,26 +73,28 @@ class Pipeline:
         return version, hooks if any(hooks) else None
 
 
-def _steps(invocation: Invocation, hooks: HookSet, call: Call) -> Steps:
+def _steps(invocation: Invocation, hooks: HookSet, call: Call) -> Steps[Outcome]:
     function, arguments, context = invocation.function, invocation.arguments, invocation.context
-    cancelled = (yield from _call_all(hooks.before, invocation, context, arguments)) if hooks.before else None
+    before, after, around, failed = hooks
+    cancelled = (yield from _call_all(before, invocation, context, arguments)) if before else None
     if cancelled is not None:
         result, error = cancelled
-    elif hooks.around:
-        result, error = yield from surrounded(invocation, hooks.around, call)
+    elif around:
+        result, error = yield from surrounded(invocation, around, call)
     else:
         result, error = call(function, arguments)
         if function.is_async and error is None:
             result, error = yield result
     if error is not None:
-        yield from _call_all(hooks.failed, invocation, context, arguments, error)
+        yield from _call_all(failed, invocation, context, arguments, error)
         try:
             return Outcome(None, error)
         finally:
             del error, cancelled  # an error must not be held by a frame that called what is in its traceback
-    if hooks.after:
-        cancelled = yield from _call_all(hooks.after, invocation, context, arguments, result)
-    return Outcome(result, None) if cancelled is None else Outcome(*cancelled)
+    if after:
+        cancelled = yield from _call_all(after, invocation, context, arguments, result)
+    # As Outcome(...) does, without the detour through Python that every named tuple makes there.
+    return tuple.__new__(Outcome, (result, None) if cancelled is None else cancelled)
 
 
 def _call(function: Function, arguments: dict[str, Any]) -> Ended:
@@ -137,7 +139,7 @@ def run(invocation: Invocation, pipeline: Pipeline, loop: asyncio.AbstractEventL
             return Outcome(invocation.function.call(**invocation.arguments), None)
     except BaseException as error:
         return Outcome(None, error)
-    return cast(Outcome, finish_on_thread(steps, loop))
+    return finish_on_thread(steps, loop)
 
 
 def run_async(invocation: Invocation, pipeline: Pipeline) -> Coroutine[Any, Any, Outcome]:
@@ -146,7 +148,7 @@ def run_async(invocation: Invocation, pipeline: Pipeline) -> Coroutine[Any, Any,
         steps = pipeline.steps(invocation)
     except BaseException as error:
         return _told(Outcome(None, error))
-    return _call_async(invocation) if steps is None else cast(Coroutine[Any, Any, Outcome], finish_on_loop(steps))
+    return _call_async(invocation) if steps is None else finish_on_loop(steps)
 
 
 async def _call_async(invocation: Invocation) -> Outcome:

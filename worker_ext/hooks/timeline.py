@@ -14,7 +14,7 @@ from functools import wraps
 from time import perf_counter
 from typing import Any
 
-from ..invocation import Invocation, TimelineEntry
+from ..invocation import Invocation, Outcome, TimelineEntry
 from .around import Call
 from .drivers import Steps
 from .hook import Hook
@@ -24,8 +24,8 @@ _logger = logging.getLogger("worker_ext")
 
 
 def recorded(
-    invocation: Invocation, hooks: HookSet, steps: Callable[[Invocation, HookSet, Call], Steps], call: Call
-) -> Steps:
+    invocation: Invocation, hooks: HookSet, steps: Callable[[Invocation, HookSet, Call], Steps[Outcome]], call: Call
+) -> Steps[Outcome]:
     """The steps of an invocation with a stopwatch to each of them; at the end the timeline goes to the debug log.
 
     :param hooks: the hooks.
