@@ -47,7 +47,8 @@ def test_the_messages_of_a_topic_keep_their_order(hosted, connect):
 
 
 def test_different_topics_do_not_wait_for_each_other(hosted, connect):
-    with hosted(SLOW, rules=[rule(topic="in/+")], instance={"min": 2, "max": 2}):
+    with hosted(SLOW, rules=[rule(topic="in/+")], instance={"min": 2, "max": 2}) as host:
+        host.wait_for("Worker process started", count=2)
         client = connect("py/hi")
         client.publish("in/slow", {"n": "slow", "s": 3})
         client.publish("in/fast", {"n": "fast", "s": 0})
@@ -55,7 +56,8 @@ def test_different_topics_do_not_wait_for_each_other(hosted, connect):
 
 
 def test_a_rule_may_allow_concurrency(hosted, connect):
-    with hosted(SLOW, rules=[rule(concurrency=3)], instance={"min": 3, "max": 3}):
+    with hosted(SLOW, rules=[rule(concurrency=3)], instance={"min": 3, "max": 3}) as host:
+        host.wait_for("Worker process started", count=3)
         client = connect("py/hi")
         client.publish_all("py", [{"n": n, "s": s} for n, s in enumerate([3, 0.6, 0.01])])
         assert client.wait_for(3) == [2, 1, 0]
@@ -63,7 +65,8 @@ def test_a_rule_may_allow_concurrency(hosted, connect):
 
 def test_all_instances_of_a_pool_work(hosted, connect):
     handler = "import os, time\n\ndef handler(event, context):\n    time.sleep(1)\n    return os.getpid()\n"
-    with hosted(handler, rules=[rule(concurrency=10)], instance={"min": 4, "max": 4}):
+    with hosted(handler, rules=[rule(concurrency=10)], instance={"min": 4, "max": 4}) as host:
+        host.wait_for("Worker process started", count=4)
         client = connect("py/hi")
         client.publish_all("py", list(range(4)))
         assert len(set(client.wait_for(4))) == 4
