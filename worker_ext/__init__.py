@@ -5,10 +5,10 @@ What an extension's author and an app's author need is here; everything else is 
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import bridge
-from .context import Context, RetryContext, TraceContext
 from .errors import (
     ConfigurationError,
     FunctionTimeout,
@@ -19,10 +19,11 @@ from .errors import (
     WorkerExtError,
     WorkerLost,
 )
-from .invocation import LogLine
 
 if TYPE_CHECKING:
+    from .context import Context, RetryContext, TraceContext
     from .hooks.base import AppExtensionBase, FuncExtensionBase
+    from .invocation import LogLine
 
 __version__ = "0.1.0"
 
@@ -44,13 +45,24 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import the SDK when a name that needs it is asked for: the local host, which is to start fast, never does."""
-    if name in ("AppExtensionBase", "FuncExtensionBase"):
-        from .hooks import base
+_HOMES = {
+    "AppExtensionBase": "hooks.base",
+    "Context": "context",
+    "FuncExtensionBase": "hooks.base",
+    "LogLine": "invocation",
+    "RetryContext": "context",
+    "TraceContext": "context",
+}
+"""Where the names are that are imported when they are asked for: every command passes this door, and is to be fast."""
 
-        return getattr(base, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for (called by Python for names that are not here yet)."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    return value
 
 
 bridge.install()

@@ -1,5 +1,6 @@
 """Starts a worker process: ``python boot.py ADDRESS KIND SCRIPT_ROOT``, or ``python boot.py KIND`` for one on standby.
-A Functions host starts it with options instead; ``worker.config.json`` beside this script tells it to.
+A Functions host starts it with options instead; ``worker.config.json`` beside this script tells it to. And
+``python boot.py extensions KIND SCRIPT_ROOT`` only lists an app's extensions.
 
 The app's Python need not have worker-ext installed, and the host's packages must not leak into the app. So this
 script is run by its path and makes just the one package importable that it lies in. Pythons that are too old must
@@ -28,6 +29,11 @@ def _main() -> None:
         from worker_ext.runtimes.azure.rpc.main import main as serve_functions_host
 
         serve_functions_host(arguments)
+
+    if arguments[0] == "extensions":
+        from worker_ext.runtimes.extension_list import main as list_extensions
+
+        list_extensions(*arguments[1:3])
 
     from worker_ext.runtimes.serve import main, stand_by
 

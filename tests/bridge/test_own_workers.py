@@ -42,3 +42,17 @@ assert {bool(first)} or "azure.functions" not in sys.modules
 from azure.functions import FunctionRegister
 assert FunctionRegister.get_functions.__module__.startswith("azure."), FunctionRegister.get_functions"""
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env={FLAG: "1"})
+
+
+def test_our_worker_for_a_functions_host_knows_itself_even_if_the_sdk_has_been_imported_first(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import azure.functions\n", encoding="utf-8")
+    boot = ROOT / "worker_ext" / "boot.py"
+    done = subprocess.run(
+        [sys.executable, str(boot), "--functions-uri", "http://127.0.0.1:1", "--functions-worker-id", "1"],
+        env={FLAG: "1", "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1  # there is no such host
+    assert "inactive" not in done.stdout + done.stderr

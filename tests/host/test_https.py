@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import ssl
+import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,10 +16,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
-from support.hosting import DEADLINE, RunningHost, running_host, start_fails, write_app
+from support.hosting import DEADLINE, RunningHost, host_environ, running_host, start_fails, write_app
 
-from worker_ext.host.https import own_certificate
-from worker_ext.host.state import FOLDER, State
+from worker_ext.errors import ConfigurationError
+from worker_ext.host.app_state import AppState
+from worker_ext.host.https import given_certificate, own_certificate
+from worker_ext.host.state import state_folder
 
 APP = """
 import azure.functions as func
@@ -131,7 +136,7 @@ class TestACertificateOfItsOwn:
     """``--useHttps`` alone."""
 
     def test_can_be_trusted_and_is_kept(self, app: Path) -> None:
-        certificate = app / FOLDER / "https-certificate.pem"
+        certificate = state_folder(app, host_environ()) / "https-certificate.pem"
         serial = None
         for _ in range(2):
             with running_host(app, "--useHttps") as host:
@@ -142,24 +147,42 @@ class TestACertificateOfItsOwn:
             assert serial in (None, found)
             serial = found
 
+    @pytest.mark.skipif(os.name == "nt", reason="there, the folder of the user's own data is nobody else's already")
     def test_nobody_else_may_read_its_key(self, tmp_path: Path) -> None:
-        own_certificate(State(tmp_path), "localhost")
-        assert (tmp_path / FOLDER / "https-key.pem").stat().st_mode & 0o777 == 0o600
-        assert (tmp_path / FOLDER).stat().st_mode & 0o777 == 0o700
+        own_certificate(AppState(tmp_path), "localhost")
+        assert (tmp_path / "https-key.pem").stat().st_mode & 0o777 == 0o600
 
     def test_is_made_anew_for_another_address_and_when_it_is_damaged(self, tmp_path: Path) -> None:
         def serial() -> int:
             return x509.load_pem_x509_certificate(file.read_bytes()).serial_number
 
-        _, file = own_certificate(State(tmp_path), "localhost")
+        _, file = own_certificate(AppState(tmp_path), "localhost")
         first = serial()
-        own_certificate(State(tmp_path), "127.0.0.1")
+        own_certificate(AppState(tmp_path), "127.0.0.1")
         assert serial() == first
-        own_certificate(State(tmp_path), "192.0.2.7")
+        own_certificate(AppState(tmp_path), "192.0.2.7")
         second = serial()
         file.write_text("nonsense")
-        own_certificate(State(tmp_path), "localhost")
+        own_certificate(AppState(tmp_path), "localhost")
         assert len({first, second, serial()}) == 3
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda app: own_certificate(AppState(app / "state"), "localhost"),
+        lambda app: given_certificate(app / "own.pfx", ""),
+    ],
+    ids=["own", "pfx"],
+)
+def test_without_the_package_that_makes_certificates(
+    app: Path, make: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (app / "own.pfx").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.serialization", None)
+    with pytest.raises(ConfigurationError, match=r"cryptography[^$]*pip install 'worker-ext\[https\]'"):
+        make(app)
 
 
 def test_plain_http_to_an_https_host_gets_no_answer_and_does_no_harm(app: Path) -> None:
@@ -167,4 +190,4 @@ def test_plain_http_to_an_https_host_gets_no_answer_and_does_no_harm(app: Path) 
         with host.connect() as connection:
             connection.sendall(b"GET /api/url HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert not connection.recv(100).startswith(b"HTTP/")
-        assert get(host, "/api/url", app / FOLDER / "https-certificate.pem")[0] == 200
+        assert get(host, "/api/url", state_folder(app, host_environ()) / "https-certificate.pem")[0] == 200

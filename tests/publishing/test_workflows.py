@@ -82,8 +82,9 @@ class TestTests:
         assert "exclude" not in matrix
 
     def test_need_nothing_that_windows_lacks(self):
-        (install, test) = (step for step in steps(load("test")) if "run" in step)
+        (install, emulator, test) = (step for step in steps(load("test")) if "run" in step)
         assert install["shell"] == "bash"
+        assert emulator["run"].startswith("npm ci ")
         assert test["run"] == "python -m pytest"
 
     @pytest.mark.skipif(sys.platform == "win32", reason="the bash that GitHub has on Windows is hard to find elsewhere")
@@ -94,7 +95,7 @@ class TestTests:
         fake.chmod(0o755)
         bash = ["bash", "-c", install]
         shown = subprocess.check_output(bash, cwd=ROOT, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, text=True)
-        folders = [".[host,dev]", *(f"./extensions/{extension.folder.name}/" for extension in EXTENSIONS)]
+        folders = [".[host,rpc,baetyl,dev]", *(f"./extensions/{extension.folder.name}/" for extension in EXTENSIONS)]
         assert shown.split() == ["-m", "pip", "install", *(word for folder in folders for word in ("-e", folder))]
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import threading
 import uuid
 from collections.abc import Iterator
@@ -27,7 +28,6 @@ MISSING = "" if NODE and SCRIPT.is_file() else "the storage emulator is not inst
 _OPTIONS = [
     "--skipApiVersionCheck",
     "--disableTelemetry",
-    "--inMemoryPersistence",
     *("--blobPort", "0", "--queuePort", "0", "--tablePort", "0"),
 ]
 _SERVICES = ("Blob", "Queue", "Table")
@@ -39,10 +39,12 @@ class Azurite:
     """A storage emulator that is running.
 
     :ivar connection: its connection string.
+    :ivar ports: the ports that it listens on.
     """
 
     def __init__(self, ports: dict[str, int]) -> None:
         endpoints = "".join(f"{name}Endpoint=http://127.0.0.1:{ports[name]}/{_ACCOUNT};" for name in _SERVICES)
+        self.ports = set(ports.values())
         self.connection = f"DefaultEndpointsProtocol=http;AccountName={_ACCOUNT};AccountKey={_KEY};{endpoints}"
         self.queues = QueueServiceClient.from_connection_string(self.connection)
         self.blobs = BlobServiceClient.from_connection_string(self.connection)
@@ -104,10 +106,14 @@ def unique(word: str) -> str:
 
 @contextlib.contextmanager
 def running_azurite() -> Iterator[Azurite]:
-    """Run a storage emulator on free ports, which keeps everything in memory, while the block runs."""
+    """Run a storage emulator on free ports while the block runs.
+
+    It keeps what it has in a temporary folder: in memory it stands still for minutes when it tidies up many messages.
+    """
     assert NODE is not None
+    folder = tempfile.mkdtemp(prefix="wx-azurite")
     process = subprocess.Popen(
-        [NODE, str(SCRIPT), *_OPTIONS],
+        [NODE, str(SCRIPT), *_OPTIONS, "--location", folder],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
@@ -136,3 +142,4 @@ def running_azurite() -> Iterator[Azurite]:
             process.wait()
         reader.join(20)
         process.stdout.close()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -7,6 +7,7 @@ From Python 3.13 on these run no extensions. Importing :mod:`worker_ext` inside 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 STOCK_PACKAGES = ("azure_functions_runtime", "azure_functions_runtime_v1", "azure_functions_worker")
 """The packages that run functions in stock workers: v2 and v1 apps from Python 3.13 on, both up to 3.12."""
@@ -18,11 +19,18 @@ _HOST_OPTIONS = {"--functions-worker-id", "--workerId"}
 def install() -> None:
     """Have hooks run in this process, if it is a stock worker's. The local host imports this too: it must cost nothing.
 
-    Called when :mod:`worker_ext` is imported, which a worker of its own does before it imports anything of Azure's.
+    Called when :mod:`worker_ext` is imported.
     """
     running = next((package for package in STOCK_PACKAGES if package in sys.modules), None)
-    is_unknown_worker = "azure.functions" in sys.modules and not _HOST_OPTIONS.isdisjoint(sys.argv)
-    if running is not None or is_unknown_worker:
+    if running is not None or _is_unknown_worker():
         from .installation import install_in
 
         install_in(running)
+
+
+def _is_unknown_worker() -> bool:
+    """Whether a Functions host has started this process, with a worker that is neither a known one nor our own."""
+    if _HOST_OPTIONS.isdisjoint(sys.argv) or "azure.functions" not in sys.modules:
+        return False
+    script = getattr(sys.modules["__main__"], "__file__", None) or ""
+    return Path(script).resolve() != Path(__file__).resolve().parents[1] / "boot.py"

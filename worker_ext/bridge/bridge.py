@@ -20,7 +20,7 @@ from ..hooks.registry import Registry
 from ..hooks.required import Abilities
 from . import log_lines
 from .crossing import Crossing, TakeContext
-from .shape import UnknownShape
+from .shape import Inactive, UnknownShape
 
 _logger = logging.getLogger("worker_ext")
 
@@ -49,7 +49,7 @@ class Bridge:
         self._lifecycle = Lifecycle(self._registry)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_serving = False  # whether functions might be called already, that no hook runs around
+        self._leaves_alone = False
         self._gave_up = False
 
     def take(self, function: Function, take_context: TakeContext) -> Callable[..., Any]:
@@ -84,26 +84,25 @@ class Bridge:
             self.check()
         except WorkerExtError as error:
             end_process(error)
-        self._is_serving = not self.enabled
 
-    def give_up(self, change: UnknownShape) -> None:
-        """Say, once, that hooks do not run; from now on nothing is served that requires one.
+    def leave_alone(self) -> None:
+        """Note that functions are called without hooks. From now on no extension may come that is required."""
+        self._leaves_alone = True
 
-        :param change: what the runtime does not have, or does not do.
-        """
+    def give_up(self, reason: Inactive) -> None:
+        """Say, once, that hooks do not run; from now on nothing is served that requires one."""
         if self._gave_up:
             return
         self._gave_up = True
-        hint = "A newer version of worker-ext may know it:  pip install --upgrade worker-ext"
-        because = f"this worker's runtime is not as worker-ext knows it ({change})"
         if self.enabled:
-            _logger.warning("hooks of extensions are inactive: %s\n  %s", because, hint)
+            _logger.warning("hooks of extensions are inactive: %s", reason)
+        because, hint = reason.message, reason.hint or ""
         self._registry.limit(Abilities(frozenset(), awaits=False, because=because, hint=hint))
-        self._is_serving = True
+        self.leave_alone()
 
     def adapt(self) -> None:
         """Do what the extensions that there are now want. They have changed, or the functions have."""
-        if self._is_serving:
+        if self._leaves_alone:
             self.check_or_end()
         if self._loop is None or self._loop.is_closed() or not self.enabled:
             return

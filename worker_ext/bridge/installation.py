@@ -12,7 +12,7 @@ from ..hooks.sdk import extensions
 from . import sdk_seam, stock_registry
 from .bridge import Bridge, end_process
 from .contexts import RUNS_CLASSIC_HOOKS
-from .shape import UnknownShape
+from .shape import Inactive, UnknownShape
 
 
 def install_in(package: str | None) -> None:
@@ -30,8 +30,8 @@ def install_in(package: str | None) -> None:
             sdk_seam.join(bridge, package)
         else:
             stock_registry.join(bridge, package)
-    except UnknownShape as change:
-        bridge.give_up(change)
+    except Inactive as reason:
+        bridge.give_up(reason)
     extensions().observers.append(bridge.adapt)
     try:
         _load_named()

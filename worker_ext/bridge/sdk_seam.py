@@ -15,12 +15,11 @@ from collections.abc import Callable
 from functools import update_wrapper, wraps
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from ..function import Function, definition_of
 from .bridge import Bridge
 from .contexts import added_context, where_context_is
-from .shape import UnknownShape, part_of
+from .shape import Inactive, part_of
 
 
 def script_name() -> str:
@@ -39,24 +38,19 @@ def join(bridge: Bridge, package: str) -> None:
     register = part_of(sdk, "FunctionRegister")
     get_functions: Callable[..., list[Any]] = part_of(register, "get_functions")
 
-    taken: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # an app may ask for its functions, too
-
     @wraps(get_functions)
     def get_functions_with_hooks(app: Any, *args: Any, **kwargs: Any) -> list[Any]:
         functions = get_functions(app, *args, **kwargs)
         bridge.check()
         if not bridge.enabled:
-            bridge.check_or_end()
+            bridge.leave_alone()
             return functions
         try:
-            for function in functions:
-                if function not in taken:
-                    taken[function] = _with_hooks(function, bridge, package)
-        except UnknownShape as change:
-            bridge.give_up(change)
+            return [_with_hooks(function, bridge, package) for function in functions]
+        except Inactive as reason:
+            bridge.give_up(reason)
             bridge.check()
             return functions
-        return [taken[function] for function in functions]
 
     register.get_functions = get_functions_with_hooks
 

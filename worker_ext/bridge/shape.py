@@ -1,4 +1,4 @@
-"""What the bridge relies on in a stock runtime, and the error that says that it is not there."""
+"""What the bridge relies on in a stock runtime, and the errors that say that it is not there."""
 
 from __future__ import annotations
 
@@ -9,8 +9,21 @@ from typing import Any
 from ..errors import WorkerExtError
 
 
-class UnknownShape(WorkerExtError):
-    """A stock runtime is not as this version of worker-ext knows it."""
+class Inactive(WorkerExtError):
+    """Hooks cannot run in this process."""
+
+
+class UnknownShape(Inactive):
+    """A stock runtime is not as this version of worker-ext knows it.
+
+    :param what: what it does not have, or does not do.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"this worker's runtime is not as worker-ext knows it ({what})",
+            hint="A newer version of worker-ext may know it:  pip install --upgrade worker-ext",
+        )
 
 
 def module_of(package: str, name: str) -> ModuleType:

@@ -6,6 +6,7 @@ There each function's entry is replaced, when it is added, or if it is there alr
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable
 from functools import wraps
@@ -16,7 +17,7 @@ from .. import jsonc
 from ..function import Function, definition_of
 from .bridge import Bridge
 from .contexts import RUNS_CLASSIC_HOOKS, added_context, where_context_is
-from .shape import UnknownShape, module_of, part_of
+from .shape import Inactive, UnknownShape, module_of, part_of
 
 _FIELDS = {"func", "name", "directory", "requires_context", "is_async", "input_types", "output_types"}
 
@@ -24,31 +25,42 @@ _FIELDS = {"func", "name", "directory", "requires_context", "is_async", "input_t
 def join(bridge: Bridge, package: str) -> None:
     """Have the functions that a stock package has registered, and those that it will, run with their hooks.
 
-    :raises UnknownShape: if it does not register functions as it should.
+    :raises Inactive: if it is too late for that.
+    :raises UnknownShape: if the package does not register functions as it should.
     """
     entries = part_of(part_of(_keeper(package), "_functions"), "_functions")
-    if entries:
-        bridge.check_or_end()
-    for function_id in list(entries) if bridge.enabled else ():
-        _replace(entries, function_id, bridge, package)
+    if entries and asyncio._get_running_loop() is None:
+        raise Inactive(
+            "worker_ext has been imported in the course of an invocation, on a pool thread",
+            hint="Import it at the top of function_app.py, or of a v1 function's script.",
+        )
+    for function_id in list(entries):
+        _take(entries, function_id, bridge, package)
     kind = part_of(module_of(package, "functions"), "Registry")
     if not hasattr(kind, "add_function"):  # a runtime for v2 apps alone
         return
     add_function: Callable[..., Any] = kind.add_function
 
     @wraps(add_function)
-    def add_function_with_hooks(registry: Any, function_id: str, *args: Any, **kwargs: Any) -> Any:
+    def add_function_and_take(registry: Any, function_id: str, *args: Any, **kwargs: Any) -> Any:
         added = add_function(registry, function_id, *args, **kwargs)
-        bridge.check_or_end()
-        if bridge.enabled:
-            try:
-                _replace(part_of(registry, "_functions"), function_id, bridge, package)
-            except UnknownShape as change:
-                bridge.give_up(change)
-                bridge.check_or_end()
+        try:
+            _take(part_of(registry, "_functions"), function_id, bridge, package)
+        except Inactive as reason:
+            bridge.give_up(reason)
+            bridge.check_or_end()
         return added
 
-    kind.add_function = add_function_with_hooks
+    kind.add_function = add_function_and_take
+
+
+def _take(entries: Any, function_id: str, bridge: Bridge, package: str) -> None:
+    """Have a function run with its hooks, if extensions are on."""
+    bridge.check_or_end()
+    if bridge.enabled:
+        _replace(entries, function_id, bridge, package)
+    else:
+        bridge.leave_alone()
 
 
 def _keeper(package: str) -> Any:

@@ -20,6 +20,7 @@ _LINUX = re.compile(r"linux[_-](\w+)")
 _NEWEST_GLIBC, _OLDEST_GLIBC = 31, 17
 """Minor versions of glibc 2 that wheels for `linux_…` may need: that of Debian 11, which Azure's oldest image is
 made of, down to that of manylinux2014."""
+_ABOUT = "import sys; print('%d.%d' % sys.version_info[:2], flush=True); import pip"
 _VERSION = re.compile(r"3\.\d{1,2}")
 _ACTIVITY = re.compile(r"\s*(Collecting|Downloading|Using cached|Building wheel for|Saved)\s+(\S+)")
 _MOST_ERROR_LINES = 15
@@ -38,8 +39,7 @@ class AppPip:
     def __init__(self, root: Path, *, target_platform: str | None = None, target_version: str | None = None) -> None:
         environ, _ = load_local_settings(root).environment(os.environ)
         self.python = find_python(environ, root)
-        self._command = self._find_pip()
-        own_version = self._ask("-c", "import sys; print('%d.%d' % sys.version_info[:2])")
+        self._command, own_version = self._find_pip()
         if target_version is not None and not _VERSION.fullmatch(target_version):
             raise ConfigurationError(f"--python-version {target_version!r} is no version such as 3.12")
         self.version = target_version or own_version
@@ -83,23 +83,23 @@ class AppPip:
         platforms = [word for tag in tags for word in ("--platform", tag)]
         return [*platforms, "--python-version", self.version, "--implementation", "cp", "--only-binary=:all:"]
 
-    def _find_pip(self) -> list[str]:
+    def _find_pip(self) -> tuple[list[str], str]:
+        """The beginning of pip's command line, and the version of the app's Python."""
         try:
-            if self._call([self.python, "-c", "import pip"]).returncode == 0:
-                return [self.python, "-m", "pip"]
-            # An environment may have been made without pip; ours can install for it.
-            if self._call([sys.executable, "-c", "import pip"]).returncode == 0:
-                return [sys.executable, "-m", "pip", "--python", self.python]
+            asked = self._call([self.python, "-c", _ABOUT])
         except OSError as error:
             raise ConfigurationError(
                 f"the app's Python cannot be run: {error.strerror}", file=self.python, hint="Make a new .venv."
             ) from None
+        version = asked.stdout.strip()
+        if asked.returncode == 0:
+            return [self.python, "-m", "pip"], version
+        # An environment may have been made without pip; ours can install for it.
+        if version and self._call([sys.executable, "-c", "import pip"]).returncode == 0:
+            return [sys.executable, "-m", "pip", "--python", self.python], version
         raise ConfigurationError(
             "the app's Python has no pip", file=self.python, hint=f"{self.python} -m ensurepip --upgrade"
         )
-
-    def _ask(self, *arguments: str) -> str:
-        return self._call([self.python, *arguments]).stdout.strip()
 
     @staticmethod
     def _call(command: Sequence[str]) -> subprocess.CompletedProcess[str]:

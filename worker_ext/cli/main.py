@@ -51,10 +51,12 @@ VERBS = (
     Verb(("settings list",), "worker_ext.cli.settings_list", "list the app settings of this machine"),
     Verb(("settings add",), "worker_ext.cli.settings_add", "set one of them"),
     Verb(("settings delete",), "worker_ext.cli.settings_delete", "remove one of them"),
+    Verb(("keys list",), "worker_ext.cli.keys_list", "list the keys of this app, without their values"),
     Verb(("completion",), "worker_ext.cli.completion", "print what makes a shell complete `func` commands"),
     Verb(
         ("worker-directory",), "worker_ext.cli.worker_directory", "print the folder of the worker for a Functions host"
     ),
+    Verb(("extensions list",), "worker_ext.cli.extensions_list", "list the extensions of the app in this folder"),
     Verb(("extensions new",), "worker_ext.cli.extensions_new", "make the package of a new worker extension"),
 )
 

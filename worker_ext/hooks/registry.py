@@ -73,7 +73,7 @@ class Registry:
         refused = self.refusals()
         if refused:
             return HookSet(around=(refused[0].as_layer(),))
-        app, own = self._apps(function), self._instances(function)
+        app, own = self.app_level(function), self.function_level(function)
 
         def of(name: str, *, inwards: bool) -> tuple[Hook, ...]:
             levels = [(app, f"{name}{APP_LEVEL}"), (own, name)]
@@ -91,18 +91,18 @@ class Registry:
     def load_hooks_for(self, function: Function) -> tuple[Hook, ...]:
         """The hooks that run when ``function`` has been loaded: function-level ones first."""
         return (
-            *self._usable(self._instances(function), "post_function_load"),
-            *self._usable(self._apps(function), f"post_function_load{APP_LEVEL}"),
+            *self._usable(self.function_level(function), "post_function_load"),
+            *self._usable(self.app_level(function), f"post_function_load{APP_LEVEL}"),
         )
 
     def own_hooks(self, name: str) -> tuple[Hook, ...]:
         """The hooks of one name that belong to the process, such as ``on_startup``: application-level ones first."""
-        return tuple(self._usable([*self._apps(), *self._instances()], name))
+        return tuple(self._usable([*self.app_level(), *self.function_level()], name))
 
     def log_hooks_for(self, function: Function | None) -> tuple[Hook, ...]:
         """The hooks that see the lines of a function's invocations, or those that belong to no invocation."""
-        own = self._instances(function) if function is not None else []
-        return tuple(self._usable([*self._apps(function), *own], "on_log"))
+        own = self.function_level(function) if function is not None else []
+        return tuple(self._usable([*self.app_level(function), *own], "on_log"))
 
     def refusals(self) -> list[Refusal]:
         """Why no function may be called: the required extensions that cannot do their work."""
@@ -121,15 +121,15 @@ class Registry:
 
     def extensions(self) -> list[str]:
         """The names of the extensions whose hooks can run, application-level ones first, each once."""
-        classes = [*self._apps(), *(type(instance) for instance in self._instances())]
+        classes = [*self.app_level(), *(type(instance) for instance in self.function_level())]
         return list(dict.fromkeys(cls.__name__ for cls in classes))
 
-    def _apps(self, function: Function | None = None) -> list[Any]:
-        """The application-level extensions, all or those that apply to a function."""
+    def app_level(self, function: Function | None = None) -> list[Any]:
+        """The application-level extensions in their order, all or those that apply to a function: classes."""
         return _ordered(self._extensions.leaves(), function) if self._enabled else []
 
-    def _instances(self, function: Function | None = None) -> list[Any]:
-        """The function-level extensions, all or those that apply to a function."""
+    def function_level(self, function: Function | None = None) -> list[Any]:
+        """The function-level extensions in their order, all or those that apply to a function: instances."""
         made = self._extensions.functions if self._enabled else []
         return _ordered([one.instance for one in made if function is None or one.applies_to(function)], function)
 

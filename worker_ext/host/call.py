@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..errors import InvocationError
-from ..invocation import LogRecord
+from ..invocation import LogRecord, TimelineEntry
 from ..runtimes.protocol import COUNT, RESULT_HEAD, unpack_lines
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ CallOutcome: TypeAlias = Result | InvocationError
 Reply: TypeAlias = "Callable[[Call, CallOutcome], None]"
 """Told how a call ended."""
 
+Begun: TypeAlias = "Callable[[Call, str, Callable[[], None]], None]"
+"""Told of a call that a worker has got, where that takes streamed requests, and what cancels the call."""
+
 
 class Call:
     """One invocation as the host sees it.
@@ -61,14 +64,16 @@ class Call:
     :param target: the function, as the edition of the app has it that the call is for.
     :param reply: told when all is done that follows: whoever asked for the call.
     :param names: what the binding expressions of the function can name.
+    :param begun: told when a worker gets it, where that worker takes streamed requests, and how to cancel the call.
     :ivar since: when it was handed to the supervisor, as ``time.monotonic`` tells it.
     :ivar started: when a worker got it.
     :ivar number: what ties the worker's answer to it.
-    :ivar timeline: its steps as the worker has measured them, if it was asked to.
+    :ivar timeline: what has run for it, as the worker has measured it, if it was asked to.
     """
 
     __slots__ = (
         "_done",
+        "begun",
         "function",
         "invocation_id",
         "names",
@@ -91,6 +96,7 @@ class Call:
         target: HostedFunction | None = None,
         reply: Reply | None = None,
         names: Mapping[str, Any] | None = None,
+        begun: Begun | None = None,
     ) -> None:
         self.function = function
         self.invocation_id = invocation_id
@@ -100,8 +106,9 @@ class Call:
         self.number = 0
         self.target = target
         self.reply = reply
-        self.timeline: list[dict[str, Any]] | None = None
+        self.timeline: list[TimelineEntry] = []
         self.names = names
+        self.begun = begun
         self._done: Reply | None = done
 
     @property

@@ -41,7 +41,8 @@ class Policy:
     :ivar exit_grace: seconds that a worker has to end when it has been told to and runs nothing any more.
     :ivar stop_grace: seconds that running calls have when the host stops.
     :ivar backoff: seconds before a dead worker is replaced: the first pause and the longest.
-    :ivar steady: seconds after which a worker counts as healthy and the next pause is the first again.
+    :ivar steady: seconds after which a worker counts as healthy, even if it has answered no call, and the next pause
+        is the first again.
     """
 
     processes: int = 1
@@ -276,7 +277,7 @@ class Supervisor:
         """Have a pause before the next start. Workers that die during one pause are replaced together."""
         if self._restart is not None:
             return
-        if time.monotonic() - worker.started > self._policy.steady:
+        if worker.has_answered or time.monotonic() - worker.started > self._policy.steady:
             self._pause = 0.0
         first, longest = self._policy.backoff
         self._pause = min(max(first, self._pause * 2), longest)

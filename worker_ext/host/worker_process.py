@@ -10,6 +10,7 @@ import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -96,6 +97,7 @@ class WorkerProcess:
     :ivar ready: whether it can take calls.
     :ivar stopping: whether it has been told to end, or is ending by itself.
     :ivar calls: what it is running, by call number, the oldest first.
+    :ivar has_answered: whether it had answered a call when it ended.
     :ivar started: when it was started, as ``time.monotonic`` tells it.
     :ivar idle_since: since when it has had nothing to answer; kept by the supervisor.
     """
@@ -108,12 +110,14 @@ class WorkerProcess:
         self._secret = secrets.token_hex(16)
         self._number = 0
         self._loaded = False
+        self._streams = ""  # where it takes streamed requests
         self._reason = ""
         self._starting: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
         self.generation = generation
         self.ready = False
         self.stopping = False
+        self.has_answered = False
         self.calls: dict[int, Call] = {}
         self.started = self.idle_since = time.monotonic()
 
@@ -202,6 +206,8 @@ class WorkerProcess:
         call.number = number
         call.started = time.monotonic()
         self.calls[number] = call
+        if call.begun is not None:
+            call.begun(call, self._streams, partial(self.cancel, call))
 
     def cancel(self, call: Call) -> None:
         """Ask it to cancel a call, which it can if the function is async."""
@@ -274,6 +280,7 @@ class WorkerProcess:
             return
         if kind == Kind.READY:
             self.ready = True
+            self._streams = str(message.get("streams", ""))
             self._listener.worker_ready(self, message)
         else:
             self._reason = "could not load the app"
@@ -286,6 +293,7 @@ class WorkerProcess:
     def _end(self, reason: str) -> None:
         self.ready = False
         calls, self.calls = list(self.calls.values()), {}
+        self.has_answered = self._number > len(calls)
         lost = f"the worker process {self.pid} that ran this invocation {reason} before it answered"
         for call in calls:
             call.answer(WorkerLost(lost))

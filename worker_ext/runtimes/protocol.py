@@ -13,7 +13,7 @@ LOG        worker → host   invocation id, one log line or more
 CANCEL     host → worker   (the call number says which)
 STOP       host → worker   finish what is running, then end
 RECORD     host → worker   from now on, send a TIMELINE before each RESULT and FAILURE
-TIMELINE   worker → host   JSON of the steps of an invocation (:func:`pack_timeline`)
+TIMELINE   worker → host   JSON of what has run for an invocation (:func:`pack_timeline`)
 =========  ==============  =====================================================================================
 
 A log line is three parts: level as decimal digits, logger name, text. So is an output: the binding's name, the kind
@@ -29,7 +29,7 @@ from struct import Struct
 from typing import Any
 
 from ..errors import IndexingError, ProtocolError, WorkerExtError
-from ..invocation import LogRecord
+from ..invocation import LogRecord, TimelineEntry
 
 EVENTS_VARIABLE = "FUNCTIONS_ENABLE_JSON_OUTPUT"
 """Set to ``true`` if whoever has started the host wants events; Azure's tools name it so."""
@@ -45,10 +45,10 @@ RESULT_HEAD = Struct("<HHH")
 
 COUNT = Struct("<H")
 
-_STEP = {"name", "extension", "start", "duration", "error"}
-
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
+_MAX_ENTRIES = 1000  # of a timeline, which grows with every repetition that an around hook makes
+_MAX_ERROR = 1000  # characters of what a step of it raised
 _MAX_LINES = 20_000  # three parts each: what fits in one frame with room for the rest
 _MAX_LOG_BYTES = 64 * 1024 * 1024
 
@@ -94,17 +94,23 @@ def unpack_lines(parts: Sequence[bytes]) -> list[LogRecord]:
         raise ProtocolError(f"log lines cannot be decoded: {error}") from None
 
 
-def unpack_timeline(data: bytes) -> list[dict[str, Any]]:
-    """Decode the steps of an invocation.
+def pack_timeline(entries: Sequence[TimelineEntry]) -> bytes:
+    """Encode a timeline; of a very long one the beginning."""
+    return pack_json([(*entry[:4], entry.error[:_MAX_ERROR]) for entry in entries[:_MAX_ENTRIES]])
 
-    :returns: of each step its ``name`` (a hook's, empty for the function itself), its ``extension`` (empty for the
-        function), ``start`` (seconds since the invocation began), ``duration`` (seconds) and ``error`` (or ``null``).
-    :raises ProtocolError: if it is no such list.
+
+def unpack_timeline(data: bytes) -> list[TimelineEntry]:
+    """Decode what :func:`pack_timeline` made.
+
+    :raises ProtocolError: if it did not.
     """
-    steps = unpack_json(data)
-    if not isinstance(steps, list) or not all(isinstance(step, dict) and step.keys() == _STEP for step in steps):
-        raise ProtocolError("a timeline is not a list of steps")
-    return steps
+    try:
+        return [
+            TimelineEntry(str(extension), str(name), float(start), float(duration), str(error))
+            for extension, name, start, duration, error in unpack_json(data)
+        ]
+    except (TypeError, ValueError) as error:
+        raise ProtocolError(f"a timeline cannot be decoded: {error}") from None
 
 
 def pack_error(error: WorkerExtError) -> dict[str, Any]:

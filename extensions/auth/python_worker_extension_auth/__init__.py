@@ -100,10 +100,9 @@ class AuthExtension(AppExtensionBase):
         cls._scopes = frozenset([scopes] if isinstance(scopes, str) else scopes)
 
     @classmethod
-    def claims(cls, context: Context) -> Mapping[str, Any]:
+    def claims(cls, context: Context) -> dict[str, Any]:
         """The claims of the token that the running invocation was let in with; for functions and other extensions."""
-        found: Mapping[str, Any] = cls.data(context).get("claims", {})
-        return found
+        return dict(cls.data(context).get("claims", {}))
 
     @classmethod
     def on_startup(cls) -> None:
@@ -145,7 +144,6 @@ class AuthExtension(AppExtensionBase):
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Refused(f"its token is not valid: {error}") from error
         granted = claims.get("scope", claims.get("scp", ""))
-        missing = cls._scopes - set(granted.split() if isinstance(granted, str) else granted)
-        if missing:
+        if missing := cls._scopes - set(granted.split() if isinstance(granted, str) else granted):
             raise Refused(f"its token lacks {', '.join(sorted(missing))}", status=403, error="insufficient_scope")
         return claims

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from ..by_hand import sample_input
@@ -23,15 +24,16 @@ _SHOWN = {
 """The setting of a trigger that tells people most, by the trigger's type."""
 
 
-def describe_function(function: HostedFunction, route_prefix: str) -> dict[str, Any]:
+def describe_function(function: HostedFunction, script_root: Path, route_prefix: str) -> dict[str, Any]:
     """What the page must know of a function.
 
+    :param script_root: the app's folder, from which its file is named.
     :param route_prefix: what HTTP routes begin with.
     """
     trigger = function.trigger
     described: dict[str, Any] = {
         "name": function.name,
-        "file": function.file,
+        "file": _named(function.file, script_root),
         "isAsync": function.is_async,
         "trigger": trigger["type"],
         "about": str(trigger.get(_SHOWN.get(trigger["type"], ""), "")),
@@ -50,6 +52,11 @@ def describe_function(function: HostedFunction, route_prefix: str) -> dict[str, 
         "level": str(trigger.get("authLevel", "function")).lower(),
         "route": _parts(route),
     }
+
+
+def _named(file: str, script_root: Path) -> str:
+    path = Path(file)
+    return path.relative_to(script_root).as_posix() if path.is_relative_to(script_root) else file
 
 
 def _parts(route: str) -> list[dict[str, Any]]:

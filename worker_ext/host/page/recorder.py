@@ -142,7 +142,7 @@ class Recorder:
         now = time.monotonic()
         record.duration = now - record.since
         record.waited = max(0.0, call.started - record.since) if call.started else record.duration
-        record.timeline = call.timeline or []
+        record.timeline = [entry._asdict() for entry in call.timeline]
         if isinstance(outcome, Result):
             record.status, record.http_status = "succeeded", outcome.status
         else:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ...errors import ConfigurationError, WorkerBusy
+from ...errors import ConfigurationError, InvocationError, WorkerBusy
 from ..bindings.base import BindingFailed, Scope
 from ..bindings.blob import MOST_BYTES
 from ..bindings.expressions import Pattern, Template
@@ -39,6 +39,12 @@ class BlobTrigger:
     :param binding: the trigger's JSON object.
     :param scope: what it may look up.
     :raises ConfigurationError: if a property or a setting is missing or wrong.
+    :ivar function: the name of its function.
+    :ivar container: the container.
+    :ivar pattern: what the names of blobs are compared with.
+    :ivar connection: the connection string of the account.
+    :ivar most_running: how many blobs are handled at a time.
+    :ivar most_failures: after so many failures a blob is not tried again.
     """
 
     exclusive = True
@@ -46,22 +52,22 @@ class BlobTrigger:
     def __init__(self, binding: Mapping[str, Any], scope: Scope) -> None:
         check_installed("blob")
         check_installed("queue")
-        self._function = scope.function
+        self.function = scope.function
         what = "the path of its trigger"
         path = resolve_settings(str(binding.get("path") or ""), scope.environ, what).strip("/")
-        self._container, _, name = path.partition("/")
-        if not self._container or "{" in self._container:
+        self.container, _, name = path.partition("/")
+        if not self.container or "{" in self.container:
             raise ConfigurationError(f"{what} is {path!r}", hint='It begins with a container: "samples/{name}"')
-        self._pattern = Pattern(Template(name or "{name}", what))
-        self._connection = connection_string(binding.get("connection"), scope.environ)
+        self.pattern = Pattern(Template(name or "{name}", what))
+        self.connection = connection_string(binding.get("connection"), scope.environ)
         group = scope.group("blobs")
-        self._most_running = group["maxDegreeOfParallelism"].integer(8, minimum=1)
-        self._most_failures = group["poisonBlobThreshold"].integer(5, minimum=1)
+        self.most_running = group["maxDegreeOfParallelism"].integer(8, minimum=1)
+        self.most_failures = group["poisonBlobThreshold"].integer(5, minimum=1)
 
     async def watch(self, services: TriggerServices) -> None:
         """List the container and have the function run for what is new (see :meth:`Trigger.watch`)."""
-        service = services.storage.client("blob", self._connection)
-        receipts = Receipts(services.state, self._function, f"{service.primary_endpoint}")
+        service = services.storage.client("blob", self.connection)
+        receipts = Receipts(services.state, self.function, f"{service.primary_endpoint}")
         try:
             await _Watching(self, services, service, receipts).run()
         finally:
@@ -70,14 +76,14 @@ class BlobTrigger:
     async def by_hand(self, storage: Storage, text: str) -> TriggerEvent:
         """The blob whose path ``text`` is."""
         container, _, name = text.strip().strip("/").partition("/")
-        values = self._pattern.match(name) if container == self._container else None
+        values = self.pattern.match(name) if container == self.container else None
         if values is None:
-            raise BindingFailed(f"{text.strip()!r} is no path that the trigger matches: {self._container}/...")
-        service = storage.client("blob", self._connection)
-        event, _ = await self._event(service, name, values, REASON)
+            raise BindingFailed(f"{text.strip()!r} is no path that the trigger matches: {self.container}/...")
+        service = storage.client("blob", self.connection)
+        event, _ = await self.event(service, name, values, REASON)
         return event
 
-    async def _event(
+    async def event(
         self, service: Any, name: str, values: Mapping[str, str], reason: str = ""
     ) -> tuple[TriggerEvent, str]:
         """What the function is given, and the ETag of that.
@@ -86,8 +92,8 @@ class BlobTrigger:
         """
         from azure.core.exceptions import AzureError
 
-        path = f"{self._container}/{name}"
-        blob = service.get_blob_client(self._container, name)
+        path = f"{self.container}/{name}"
+        blob = service.get_blob_client(self.container, name)
         try:
             download = await blob.download_blob()
             properties = download.properties
@@ -132,11 +138,11 @@ class _Watching:
         self._receipts = receipts
         self._known = receipts.all()
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._slots = asyncio.Semaphore(trigger._most_running)
+        self._slots = asyncio.Semaphore(trigger.most_running)
 
     async def run(self) -> None:
         stopping, pause = self._services.stopping, Pause(_LONGEST_PAUSE)
-        trouble = Trouble(self._services.console, f"The container {self._trigger._container}")
+        trouble = Trouble(self._services.console, f"The container {self._trigger.container}")
         while not stopping.is_set():
             began = time.monotonic()
             found = await trouble.survive(self._look())
@@ -152,14 +158,14 @@ class _Watching:
 
         there: set[str] = set()
         begun = 0
-        container = self._service.get_container_client(self._trigger._container)
+        container = self._service.get_container_client(self._trigger.container)
         try:
             async for blob in container.list_blobs(retry_total=0):
                 there.add(blob.name)
-                values = self._trigger._pattern.match(blob.name)
+                values = self._trigger.pattern.match(blob.name)
                 if values is not None and self._is_new(blob.name, blob.etag):
                     begun += 1
-                    task = asyncio.ensure_future(self._handle(blob.name, values))
+                    task = asyncio.ensure_future(self._handle(blob.name, blob.etag, values))
                     self._running[blob.name] = task
                     task.add_done_callback(partial(self._ended, blob.name))
         except ResourceNotFoundError:
@@ -179,22 +185,23 @@ class _Watching:
         is_handled = receipt is not None and receipt.is_done and _bare(receipt.etag) == _bare(etag)
         return not is_handled and name not in self._running
 
-    async def _handle(self, name: str, values: Mapping[str, str]) -> None:
+    async def _handle(self, name: str, etag: str, values: Mapping[str, str]) -> None:
         async with self._slots:
             if self._services.stopping.is_set():
                 return
-            before = self._known.get(name)
+            failure: InvocationError | None
             try:
-                event, etag = await self._trigger._event(self._service, name, values)
-            except BindingFailed as error:
-                self._services.console.error(f"{self._trigger._function} cannot run: {error}")
-                return
-            failures = before.failures if before is not None and _bare(before.etag) == _bare(etag) else 0
-            failure = await self._services.run(event)
+                event, etag = await self._trigger.event(self._service, name, values)
+                failure = await self._services.run(event)
+            except BindingFailed as error:  # there is nothing that the function could be given
+                failure = error
+                self._services.console.error(f"{self._trigger.function} cannot run: {error}")
             if isinstance(failure, WorkerBusy):
                 return  # it has not run
+            before = self._known.get(name)
+            failures = before.failures if before is not None and _bare(before.etag) == _bare(etag) else 0
             failures += failure is not None
-            is_poison = failure is not None and failures >= self._trigger._most_failures
+            is_poison = failure is not None and failures >= self._trigger.most_failures
             if is_poison:
                 await self._poison(name, etag, failures)
             receipt = Receipt(etag, failures, failure is None or is_poison)
@@ -207,17 +214,17 @@ class _Watching:
         trigger, console = self._trigger, self._services.console
         document = {
             "Type": "BlobTrigger",
-            "FunctionId": f"Host.Functions.{trigger._function}",
+            "FunctionId": f"Host.Functions.{trigger.function}",
             "BlobType": "BlockBlob",
-            "ContainerName": trigger._container,
+            "ContainerName": trigger.container,
             "BlobName": name,
             "ETag": etag,
         }
         console.warning(
-            f"{trigger._function} has failed {failures} times with the blob {trigger._container}/{name};"
+            f"{trigger.function} has failed {failures} times with the blob {trigger.container}/{name};"
             f" that is told to the queue {POISON_QUEUE}."
         )
-        queue = self._services.storage.client("queue", trigger._connection).get_queue_client(POISON_QUEUE)
+        queue = self._services.storage.client("queue", trigger.connection).get_queue_client(POISON_QUEUE)
         try:
             try:
                 await queue.send_message(json.dumps(document), time_to_live=-1)

@@ -38,6 +38,8 @@ class QueueTrigger:
     :param binding: the trigger's JSON object.
     :param scope: what it may look up.
     :raises ConfigurationError: if a property or a setting is missing or wrong.
+    :ivar queue: the name of the queue.
+    :ivar options: what host.json says about queues.
     """
 
     exclusive = False
@@ -45,10 +47,10 @@ class QueueTrigger:
     def __init__(self, binding: Mapping[str, Any], scope: Scope) -> None:
         check_installed("queue")
         what = "the queueName of its trigger"
-        self._queue = resolve_settings(str(binding.get("queueName") or ""), scope.environ, what).lower()
-        check_queue_name(self._queue, what)
+        self.queue = resolve_settings(str(binding.get("queueName") or ""), scope.environ, what).lower()
+        check_queue_name(self.queue, what)
         self._connection = connection_string(binding.get("connection"), scope.environ)
-        self._options = queue_options(scope)
+        self.options = queue_options(scope)
         self._binary = str(binding.get("dataType", "")).lower() == "binary"
 
     async def watch(self, services: TriggerServices) -> None:
@@ -66,12 +68,12 @@ class QueueTrigger:
         """What a message of that text would give the function."""
         now = datetime.now(UTC)
         message = _Message("00000000-0000-0000-0000-000000000000", "", 1, now, now + timedelta(days=7), now)
-        return self._event(message, text.encode(), REASON)
+        return self.event(message, text.encode(), REASON)
 
     async def _take(self, handling: _Handling, services: TriggerServices) -> None:
-        options, stopping = self._options, services.stopping
+        options, stopping = self.options, services.stopping
         pause = Pause(options.longest_pause.total_seconds())
-        trouble = Trouble(services.console, f"The queue {self._queue}")
+        trouble = Trouble(services.console, f"The queue {self.queue}")
         while not stopping.is_set():
             if len(handling.tasks) > options.new_batch_threshold:
                 await first_of(handling.wait_until(options.new_batch_threshold), stopping.wait())
@@ -81,7 +83,8 @@ class QueueTrigger:
                 handling.begin(message, text)
             await pause.after(bool(found), stopping)
 
-    def _event(self, message: _Message, body: bytes, reason: str = "") -> TriggerEvent:
+    def event(self, message: _Message, body: bytes, reason: str = "") -> TriggerEvent:
+        """What a message gives the function."""
         kind = "bytes" if self._binary or not _is_text(body) else "string"
         facts = {
             "Id": message.id,
@@ -95,7 +98,7 @@ class QueueTrigger:
         return TriggerEvent(
             kind,
             body,
-            reason or f"New queue message detected on '{self._queue}'.",
+            reason or f"New queue message detected on '{self.queue}'.",
             metadata={**facts, "QueueTrigger": text},
             names={**json_properties(body), **facts, "queueTrigger": text},
             details={"MessageId": message.id, "DequeueCount": message.dequeue_count, "InsertedOn": message.inserted_on},
@@ -130,7 +133,7 @@ class _Handling:
     def __init__(self, trigger: QueueTrigger, client: Any, services: TriggerServices) -> None:
         self._trigger = trigger
         self._client = client
-        self._queue = client.get_queue_client(trigger._queue)
+        self._queue = client.get_queue_client(trigger.queue)
         self._services = services
         self._messages: set[_Message] = set()
         self._ended = asyncio.Event()
@@ -170,7 +173,8 @@ class _Handling:
             await asyncio.sleep(_PROLONG_EVERY / 4)
             for message in [one for one in self._messages if loop.time() - one.taken > _PROLONG_EVERY]:
                 try:
-                    await self._set_visibility(message, INVISIBLE)
+                    if message in self._messages:  # still
+                        await self._set_visibility(message, INVISIBLE)
                 except AzureError as error:
                     self._services.console.detail(f"The queue message {message.id} has not been prolonged: {error}")
 
@@ -194,20 +198,20 @@ class _Handling:
         """Run the function; a text tells why it cannot be run with this message at all."""
         trigger, services = self._trigger, self._services
         try:
-            body = trigger._options.encoding.decode(text)
+            body = trigger.options.encoding.decode(text)
         except ValueError as error:
             return f"cannot be read: {error}"
-        if message.dequeue_count > trigger._options.most_dequeues:
+        if message.dequeue_count > trigger.options.most_dequeues:
             return f"has been taken {message.dequeue_count} times"
         while True:
-            failure = await services.run(trigger._event(message, body))
+            failure = await services.run(trigger.event(message, body))
             if not isinstance(failure, WorkerBusy) or services.stopping.is_set():
                 return failure
             # It has not run, so that must not count: it waits here instead of going back to the queue.
             await first_of(asyncio.sleep(_LONGEST_BUSY_PAUSE), services.stopping.wait())
 
     async def _finish(self, message: _Message, text: str, failure: InvocationError | str | None) -> None:
-        options = self._trigger._options
+        options = self._trigger.options
         is_hopeless = isinstance(failure, str)
         if failure is None:
             await self._queue.delete_message(message.id, message.pop_receipt)
@@ -221,8 +225,8 @@ class _Handling:
     async def _poison(self, message: _Message, text: str, why: str) -> None:
         from azure.core.exceptions import ResourceNotFoundError
 
-        name = self._trigger._queue + _POISON
-        self._services.console.warning(f"A message of {self._trigger._queue} {why}; it is moved to the queue {name}.")
+        name = self._trigger.queue + _POISON
+        self._services.console.warning(f"A message of {self._trigger.queue} {why}; it is moved to the queue {name}.")
         poison = self._client.get_queue_client(name)
         try:
             await poison.send_message(text, time_to_live=-1)
@@ -243,7 +247,7 @@ class _Handling:
         self.tasks.discard(task)
         self._ended.set()
         if not task.cancelled() and task.exception() is not None:
-            self._services.console.error(f"A message of {self._trigger._queue} will come again: {task.exception()!r}")
+            self._services.console.error(f"A message of {self._trigger.queue} will come again: {task.exception()!r}")
 
 
 def _message(found: Any) -> _Message:

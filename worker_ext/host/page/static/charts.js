@@ -19,7 +19,7 @@ const x = (at, last) => SECONDS - 1 - (last - at);
 function frame(element, what, now, more, label, shapes) {
   show(
     element,
-    h("figcaption", {}, h("span", { class: "what" }, what), h("span", { class: "more" }, more), h("span", { class: "now" }, now)),
+    h("figcaption", {}, h("span", { class: "what" }, what), h("span", { class: "now" }, now), h("span", { class: "more" }, more)),
     s(
       "svg",
       { viewBox: `0 0 ${SECONDS} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": label },
@@ -49,7 +49,7 @@ export function drawRate(element, running) {
     element,
     "Rate",
     shown,
-    `${running} running`,
+    `${running} running · ${total} in two minutes${failed ? `, ${failed} failed` : ""}`,
     `Invocations per second: now ${shown}; in the last two minutes ${total}, of which ${failed} failed`,
     bars,
   );
@@ -79,7 +79,7 @@ export function drawLatency(element) {
     "Latency",
     text,
     now
-      ? [h("span", { class: "swatch p95" }), `p95 ${duration(now.p95)}`, " ", h("span", { class: "swatch p50" }), "median"]
+      ? [h("span", { class: "swatch p50" }), "median", " · ", h("span", { class: "swatch p95" }), `p95 ${duration(now.p95)}`]
       : "median and p95",
     now ? `Latency: median ${text}, 95th percentile ${duration(now.p95)}` : "Latency: nothing has run yet",
     shapes,

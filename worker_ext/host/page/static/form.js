@@ -8,7 +8,7 @@ const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 const LONGEST = 100_000; // characters of an answer that are shown
 const drafts = new Map(); // function name → its form, as it was left
 
-/** The page of one function, as elements. `invocationOf(traceId)` finds what has been run. */
+/** The page of one function, as elements. `invocationOf(traceId)` promises what has been run. */
 export function functionDetail(fn, invocationOf) {
   let form = drafts.get(fn.name);
   if (!form || form.described !== JSON.stringify(fn)) {
@@ -80,8 +80,9 @@ function httpForm(fn, invocationOf) {
     const inputs = new Map(parameters.map(({ part, input }) => [part.name, { part, input }]));
     const path = fn.route.map((part) => {
       if (!part.name) return part.text;
-      const value = encodeURIComponent(inputs.get(part.name).input.value);
-      return part.catchAll ? value.replaceAll("%2F", "/") : value;
+      const { value } = inputs.get(part.name).input;
+      if (!value && !part.optional) return `{${part.name}}`; // is not sent: the field is required
+      return part.catchAll ? encodeURIComponent(value).replaceAll("%2F", "/") : encodeURIComponent(value);
     }).join("");
     const search = new URLSearchParams(query.values()).toString();
     return `/${path.replace(/\/+$/, "")}${search && `?${search}`}`;
@@ -148,19 +149,20 @@ async function sendRequest({ method, url, headers, body }, answer, invocationOf)
   const sent = new Headers({ traceparent: `00-${traceId}-${randomHex(8)}-01`, ...keyHeader() });
   for (const [name, value] of headers) sent.append(name, value);
   if (body !== undefined && !sent.has("content-type")) sent.set("content-type", isJson(body) ? "application/json" : "text/plain; charset=utf-8");
+  const told = invocationOf(traceId);
   show(answer, h("p", { class: "hint" }, "Running …"));
   const begun = performance.now();
   const response = await fetch(url, { method, headers: sent, body, cache: "no-store", redirect: "manual" });
   const content = response.type === "opaqueredirect" ? "(a redirect, which the browser does not show)" : await readable(response);
   const took = duration((performance.now() - begun) / 1000);
   const status = response.type === "opaqueredirect" ? "3xx" : `${response.status} ${response.statusText}`;
-  const record = invocationOf(traceId);
+  const line = h("div", { class: "line" },
+    h("span", { class: response.status >= 400 ? "code bad" : "code" }, status),
+    h("span", { class: "hint" }, took),
+    h("span", { class: "hint" }, response.headers.get("content-type") ?? ""));
+  told.then(({ id }) => line.append(h("a", { href: `#/invocations/${id}` }, "What happened")));
   show(answer,
-    h("div", { class: "line" },
-      h("span", { class: response.status >= 400 ? "code bad" : "code" }, status),
-      h("span", { class: "hint" }, took),
-      h("span", { class: "hint" }, response.headers.get("content-type") ?? ""),
-      record && h("a", { href: `#/invocations/${record.id}` }, "What happened")),
+    line,
     h("pre", { class: "raw", tabindex: 0, "aria-label": "Body of the answer" }, content || "(no body)"),
     h("details", {}, h("summary", {}, "Headers"), h("pre", { class: "raw", tabindex: 0 }, [...response.headers].map((pair) => pair.join(": ")).join("\n"))));
   announce(`Answered ${status} after ${took}`);

@@ -9,10 +9,11 @@ function stepsOf(invocation) {
   const steps = [];
   if (waited > total * 0.02) steps.push({ label: "waiting for a worker", by: "", kind: "waiting", start: 0, duration: waited });
   for (const step of timeline) {
-    const kind = step.extension === "" ? "function" : step.name.startsWith("around") ? "around" : "hook";
+    const kind = !step.extension ? "function" : step.name.startsWith("around") ? "around" : "hook";
     steps.push({
-      label: kind === "function" ? invocation.function : step.name,
-      by: step.extension,
+      label: step.extension || step.name,
+      by: step.extension && step.name.replace(/^on_|_?invocation_?|_?app_level/g, ""), // pre, around, post, error
+      title: step.name,
       kind,
       start: waited + step.start,
       duration: step.duration,
@@ -47,7 +48,7 @@ function row(step, total) {
   const spoken = `begins after ${duration(step.start)}, takes ${duration(step.duration)}${step.error ? `, raises ${step.error}` : ""}`;
   return h(
     "li",
-    { title: step.error ?? "" },
+    { title: [step.title, step.error].filter(Boolean).join(": ") || null },
     h("span", { class: "label" }, h("b", {}, step.label), step.by && [" ", h("small", {}, step.by)]),
     h("span", { class: "track", "aria-hidden": "true" }, bar),
     h("span", { class: "took" }, h("span", { "aria-hidden": "true" }, duration(step.duration)), h("span", { class: "unseen" }, spoken)),
