@@ -112,6 +112,7 @@ class Session(AppSession):
         if arrival is None:
             invoke(invocation, done)
             return
+        assert self._worker is not None
         task = self._loop.create_task(invoke_on_arrival(self._worker, invocation, arrival, done))
         self._arriving[frame.call] = task
         task.add_done_callback(lambda _: self._arriving.pop(frame.call))
