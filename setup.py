@@ -58,7 +58,7 @@ HOST = [
     'uvloop>=0.19; platform_system != "Windows"',
 ]
 HTTPS = ["cryptography>=42"]
-# Wide ranges: what an app pins is what its worker uses. The worker itself needs no grpcio, the host for tests does.
+# Wide ranges: what an app pins is what its worker uses. The worker needs no grpcio; it is for hosts of one's own.
 RPC = ["grpcio>=1.49", "h2>=4.1", "protobuf>=3.20.2"]
 BAETYL = [
     "amqtt>=0.12",

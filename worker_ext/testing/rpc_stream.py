@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import itertools
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from queue import SimpleQueue
-from typing import Any
-
-import grpc
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 from worker_ext.runtimes.azure.rpc import functions_rpc_pb2 as messages
+from worker_ext.transports.grpc_stream import ServerStream
+
+T = TypeVar("T")
 
 _METHOD = "/AzureFunctionsRpcMessages.FunctionRpc/EventStream"
-_NO_LIMITS = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0))
 
 
 class WorkerGone(Exception):
@@ -34,27 +33,32 @@ class RpcStream:
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
         self.logs: list[messages.RpcLog] = []
-        self._outbox: SimpleQueue[bytes | None] = SimpleQueue()
         self._answers: defaultdict[str, deque[messages.StreamingMessage]] = defaultdict(deque)
         self._running: dict[str, Future[messages.InvocationResponse]] = {}
         self._changed = threading.Condition()
-        self._reading = threading.Event()
-        self._reading.set()
         self._gone = False
         self._numbers = itertools.count(1)
-        self._server = grpc.server(ThreadPoolExecutor(2, "rpc-host"), options=_NO_LIMITS)
-        self._server.add_generic_rpc_handlers((_Service(self._serve),))
-        self.port: int = self._server.add_insecure_port("127.0.0.1:0")
+        self._stream: ServerStream | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="rpc-host", daemon=True)
+        self._server: asyncio.AbstractServer | None = None
+        self.port = 0
 
     def listen(self) -> None:
         """Take the worker's call."""
-        self._server.start()
+        self._thread.start()
+        self._server = self._on_loop(self._loop.create_server(self._accept, "127.0.0.1", 0))
+        self.port = self._server.sockets[0].getsockname()[1]
 
     def close(self) -> None:
-        """End the call and the server."""
-        self._reading.set()
-        self._outbox.put(None)
-        self._server.stop(None).wait(self.deadline)
+        """End the call and the server, all at once as a host does that is killed."""
+        if self._server is not None:
+            self._server.close()
+            self._on_loop(self._hang_up())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(self.deadline)
+            self._loop.close()
+            self._server = None
 
     def send(self, *, request_id: str = "", **content: Any) -> str:
         """Send a message and give its request id.
@@ -67,8 +71,13 @@ class RpcStream:
         return request_id
 
     def send_bytes(self, data: bytes) -> None:
-        """Send bytes that need not be a message."""
-        self._outbox.put(data)
+        """Send bytes that need not be a message.
+
+        :raises WorkerGone: if there is no worker to send them to.
+        """
+        if self._stream is None:
+            raise WorkerGone(f"there is no worker; {self._last_words()}")
+        self._stream.send((data,))
 
     def receive(self, kind: str) -> messages.StreamingMessage:
         """Wait for the next message of a kind.
@@ -111,11 +120,11 @@ class RpcStream:
 
     def stop_reading(self) -> None:
         """Read nothing more from the worker."""
-        self._reading.clear()
+        self._on_loop(self._set_reading(False))
 
     def go_on_reading(self) -> None:
         """Undo :meth:`stop_reading`."""
-        self._reading.set()
+        self._on_loop(self._set_reading(True))
 
     def lines(self, invocation_id: str | None = None) -> list[str]:
         """The text of the log lines so far: all, or those of one invocation."""
@@ -125,16 +134,28 @@ class RpcStream:
         """What more there is to say about a worker that does not answer."""
         return f"its last log lines are {self.lines()[-5:]}"
 
-    def _serve(self, incoming: Iterator[bytes], _context: grpc.ServicerContext) -> Iterator[bytes]:
-        threading.Thread(target=self._read, args=(incoming,), daemon=True).start()
-        yield from iter(self._outbox.get, None)
+    def _accept(self) -> ServerStream:
+        return ServerStream(_METHOD, self._on_call, self._on_bytes, self._on_lost)
 
-    def _read(self, incoming: Iterator[bytes]) -> None:
-        with contextlib.suppress(grpc.RpcError):
-            for data in incoming:
-                self._reading.wait()
-                self._take(messages.StreamingMessage.FromString(data))
+    def _on_call(self, stream: ServerStream) -> None:
+        self._stream = stream
+
+    def _on_bytes(self, data: bytes) -> None:
+        self._take(messages.StreamingMessage.FromString(data))
+
+    def _on_lost(self, _reason: str) -> None:
         self.end()
+
+    def _on_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(self.deadline)
+
+    async def _set_reading(self, reading: bool) -> None:
+        if self._stream is not None:
+            self._stream.set_reading(reading)
+
+    async def _hang_up(self) -> None:
+        if self._stream is not None:
+            self._stream.abort()
 
     def _take(self, message: messages.StreamingMessage) -> None:
         kind = message.WhichOneof("content")
@@ -159,15 +180,3 @@ class RpcStream:
             self._changed.notify_all()
         for future in running.values():
             future.set_exception(WorkerGone("the worker has ended before it answered"))
-        self._outbox.put(None)
-
-
-class _Service(grpc.GenericRpcHandler):  # type: ignore[misc, unused-ignore]
-    """The one method that a host serves."""
-
-    def __init__(self, serve: Callable[[Iterator[bytes], grpc.ServicerContext], Iterator[bytes]]) -> None:
-        self._serve = serve
-
-    def service(self, details: grpc.HandlerCallDetails) -> Any:
-        """Give the handler of a call (called by gRPC)."""
-        return grpc.stream_stream_rpc_method_handler(self._serve) if details.method == _METHOD else None
