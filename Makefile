@@ -8,7 +8,7 @@ BENCHMARK_BIN := $(VENV)-benchmark/bin
 EXTENSIONS := $(sort $(wildcard extensions/*/setup.py))
 AZURITE := tests/azurite/node_modules/.package-lock.json
 
-.PHONY: start test lint format benchmark protos clean
+.PHONY: docs start test lint format benchmark screenshot protos clean
 
 start: $(VENV)/.start
 	$(BIN)/func host start --script-root sample_app
@@ -31,6 +31,9 @@ benchmark: $(BENCHMARK_BIN)/python
 	rm -rf build extensions/*/build
 	$(BENCHMARK_BIN)/python -m benchmarks $(BENCHMARK)
 
+screenshot: $(VENV)/.test
+	$(BIN)/python tests/page/screenshot.py
+
 # Old and new versions of protobuf can load what an old compiler makes; what a new one makes refuses the old.
 PROTOC := grpcio-tools==1.51.3 protobuf<5 setuptools<81
 PROTOC_PYTHON ?= python3.11
@@ -39,6 +42,9 @@ protos:
 	$(PROTOC_PYTHON) -m venv $(VENV)/protoc
 	$(VENV)/protoc/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: $(foreach p,$(PROTOC),'$(p)')
 	$(VENV)/protoc/bin/python -m grpc_tools.protoc -I . --python_out=. $(shell find worker_ext -name '*.proto')
+
+docs: $(VENV)/.test
+	$(BIN)/mkdocs build
 
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
@@ -56,7 +62,7 @@ $(VENV)/.start: $(BIN)/python setup.py $(EXTENSIONS)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.start setup.py
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[host,rpc,dev]' -e './extensions/telemetry[azure,requests]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[host,rpc,baetyl,dev]' -e './extensions/telemetry[azure,requests]'
 	PYTHONPATH=tests $(BIN)/python -m support.stock_runtime
 	@touch $@
 

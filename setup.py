@@ -20,6 +20,10 @@ DEV = [
     "cryptography>=42",
     "debugpy>=1.8",
     "hypothesis>=6.100",
+    "mkdocs-material>=9.5",
+    "mkdocstrings[python]>=0.26",
+    "numpy>=1.26",
+    "paho-mqtt>=2.1",
     "mypy>=1.10",
     "packaging",
     "playwright>=1.45",
@@ -27,12 +31,20 @@ DEV = [
     "pytest>=8",
     "pytest-timeout>=2.3",
     "pyyaml>=6",
+    "requests>=2.31",
     "ruff>=0.8",
     "setuptools>=64",
     "twine>=5",
+    "types-PyYAML",
     "wheel",
 ]
-BENCHMARK = ["functions-framework>=3.8", "matplotlib>=3.8", "starlette>=0.40", "uvicorn[standard]>=0.30"]
+BENCHMARK = [
+    "functions-framework>=3.8",
+    "matplotlib>=3.8",
+    "paho-mqtt>=2.1",
+    "starlette>=0.40",
+    "uvicorn[standard]>=0.30",
+]
 HOST = [
     # Imported only by apps that have storage bindings.
     "azure-data-tables>=12.4",
@@ -51,7 +63,6 @@ RPC = ["grpcio>=1.49", "h2>=4.1", "protobuf>=3.20.2"]
 BAETYL = [
     "amqtt>=0.12",
     "grpcio>=1.60",
-    "paho-mqtt>=2.1",
     "protobuf>=4.25",
     "pyyaml>=6",
     "watchfiles>=0.21",

@@ -8,23 +8,19 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from azure.functions.extension import ExtensionMeta
 from support.invoking import LocalWorker, Trace
 
 from worker_ext.hooks import sdk
 
 
 @pytest.fixture
-def extensions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> sdk.Extensions:
+def extensions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[sdk.Extensions]:
     """The extensions of this process: none yet, and those that register now are forgotten after the test."""
-    found = sdk.extensions()
-    monkeypatch.setattr(found, "apps", [])
-    monkeypatch.setattr(found, "functions", [])
-    monkeypatch.setattr(found, "detached", set())
-    for table, empty in {"_app_exts": None, "_func_exts": {}, "_info": {}}.items():
-        monkeypatch.setattr(ExtensionMeta, table, empty)
     monkeypatch.setenv("AzureWebJobsScriptRoot", str(tmp_path))
-    return found
+    own = sdk.Extensions()
+    before = sdk.switch(own)
+    yield own
+    sdk.switch(before)
 
 
 @pytest.fixture

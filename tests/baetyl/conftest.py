@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import pytest
 from support.baetyl import write_baetyl_app
 from support.hosting import RunningHost, running_host
 from support.mqtt import Connect, Mosquitto, clients
+
+if sys.platform != "linux":  # they look into /proc, and are about a broker that Debian brings
+    collect_ignore_glob = ["test_*.py"]
 
 EVERYTHING = ("hahaha", ["readwrite #"])
 Hosted = Callable[..., contextlib.AbstractContextManager[RunningHost]]

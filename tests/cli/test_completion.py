@@ -56,7 +56,7 @@ class TestWhatIsOffered:
             ("completion bash ", ["-h", "--help"]),
             ("new -n ", []),
             ("host start --csx", []),
-            ("host start --enable-js", ["--enable-json-output"]),
+            ("host start --enable-j", ["--enable-json-output"]),
         ],
     )
     def test_at_the_end_of(self, line, offered):

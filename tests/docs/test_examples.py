@@ -59,9 +59,12 @@ def run_page(page: Path, folder: Path) -> str:
             file = folder / block.title
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(block.code, encoding="utf-8")
+        elif block.language == "sh":
+            make_packages(block.code, folder)
         elif block.language in ("python", "py"):
             script += "\n" * (block.line - 1 - script.count("\n")) + block.code  # lines are numbered as on the page
     printed = ""
+    packages = os.pathsep.join(map(str, [folder, *folder.glob("*/src")]))  # as if `pip install -e` had been run
     tests = sorted(folder.rglob("test_*.py"))
     commands = []
     if script:
@@ -73,7 +76,7 @@ def run_page(page: Path, folder: Path) -> str:
         done = subprocess.run(
             [sys.executable, *command],
             cwd=folder,
-            env={**os.environ, **_ENVIRON, "PYTHONPATH": "", "AzureWebJobsScriptRoot": str(folder)},
+            env={**os.environ, **_ENVIRON, "PYTHONPATH": packages, "AzureWebJobsScriptRoot": str(folder)},
             capture_output=True,
             text=True,
             timeout=100,
@@ -81,6 +84,15 @@ def run_page(page: Path, folder: Path) -> str:
         assert done.returncode == 0, f"{page}: {' '.join(command)}\n{done.stdout}\n{done.stderr}"
         printed += done.stdout
     return printed
+
+
+def make_packages(commands: str, folder: Path) -> None:
+    """Run those commands of a page that make files. What they need to have installed is installed here."""
+    for line in commands.splitlines():
+        if line.startswith(("func extensions new ", "func init ")):
+            words = [sys.executable, "-m", "worker_ext", *line.split()[1:]]
+            environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+            subprocess.run(words, cwd=folder, env=environ, check=True, capture_output=True, timeout=60)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -108,14 +108,41 @@ def test_what_runs_inside_an_around_hook_does_not_count(make_worker, extensions)
     assert not around_is_slow.is_set()
 
 
-def test_once_a_minute(worker, trace, monkeypatch):
+def test_an_async_hook_that_waits_while_something_else_blocks_the_loop_is_not_blamed(make_worker, extensions):
+    worker = make_worker(environ={"WORKER_EXT_SLOW_HOOK_SECONDS": "1000"})
+    lines, blocked = [], asyncio.Event()
+    worker.ship = lambda owner, records: lines.extend(records)
+
+    async def pre(cls, logger, context, func_args):
+        if func_args["req"] == "waits":
+            await blocked.wait()
+
+    async def main(req, context):
+        if req == "blocks":
+            await asyncio.sleep(0)
+            time.sleep(0.4)
+            blocked.set()
+
+    define(pre=pre)
+    function = worker.load(main)
+
+    async def both():
+        await asyncio.gather(worker.start(function, "waits"), worker.start(function, "blocks"))
+
+    worker.run(both())
+    assert lines == []
+
+
+def test_once_a_minute(worker, trace):
     """With a clock of the test's own, and no thread."""
     extension = define(pre=lambda *arguments: None)
     (hook,) = worker.registry.hooks_for(worker.load(trace.function("sync"))).before
     running, lines = [], []
-    watch = hook_watch.HookWatch(lambda: running, lambda invocation, line: lines.append(line), 1.0)
+    watch = hook_watch.HookWatch(
+        worker.loop, lambda: running, lambda invocation: None, lambda invocation, line: lines.append(line), 1.0
+    )
 
-    worker.invoke(worker.load(on_loop))
+    worker.invoke(worker.load(sync))
     running.append(worker.latest)
     worker.latest.at = hook
     for now in (100.0, 100.5, 101.0, 130.0, 160.9, 161.1, 200.0):

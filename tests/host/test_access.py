@@ -134,6 +134,7 @@ class TestThePage:
         for path in ("/admin/page/events", f"/admin/page/invocations/{'0' * 8}-0000-4000-8000-{'0' * 12}"):
             assert host.get(path).status == 403
             assert host.get(path, {"x-page-token": "wrong"}).status == 403
+            assert host.request("HEAD", path, headers={"x-page-token": token[1]}).status == 405
         headers = {"x-page-token": token[1]}
         assert host.get(f"/admin/page/invocations/{'0' * 8}-0000-4000-8000-{'0' * 12}", headers).status == 404
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,36 @@ class TestHost:
         resumed = host.request("POST", "/admin/host/resume")
         assert (resumed.status, resumed.json()) == (200, {"state": "Running"})
         assert drain()["state"] == "Disabled"
+
+
+TICKING = """
+import azure.functions as func
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+@app.timer_trigger(arg_name="timer", schedule="* * * * * *")
+def Tick(timer: func.TimerRequest):
+    pass
+
+@app.route(route="hello")
+def Hello(req):
+    return "hello"
+"""
+
+
+def test_draining_stops_the_triggers_until_the_host_resumes(tmp_path: Path) -> None:
+    folder = write_app(tmp_path, {"function_app.py": TICKING})
+    with running_host(folder) as host:
+        host.wait_for("Executed 'Functions.Tick'")
+        assert host.request("POST", "/admin/host/drain").status == 202
+        wait_until(lambda: host.get("/admin/host/drain/status").json()["state"] == "Completed", "the end of the ticks")
+        (folder / "function_app.py").write_text(f"{TICKING}\n# edited\n")
+        host.wait_for("Functions:", count=2)  # a new edition does not begin either
+        seen, until = len(host.lines), time.monotonic() + 2.5
+        while time.monotonic() < until:  # in which a timer that went on would run twice
+            assert host.get("/api/hello").text == "hello"
+        assert "Functions.Tick" not in "\n".join(host.lines[seen:])
+        assert host.request("POST", "/admin/host/resume").status == 200
+        host.wait_for("Executed 'Functions.Tick'", since=seen)
 
 
 def test_an_app_that_cannot_be_loaded(tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import ssl
+import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
 from support.hosting import DEADLINE, RunningHost, host_environ, running_host, start_fails, write_app
 
+from worker_ext.errors import ConfigurationError
 from worker_ext.host.app_state import AppState
-from worker_ext.host.https import own_certificate
+from worker_ext.host.https import given_certificate, own_certificate
 from worker_ext.host.state import state_folder
 
 APP = """
@@ -143,6 +147,7 @@ class TestACertificateOfItsOwn:
             assert serial in (None, found)
             serial = found
 
+    @pytest.mark.skipif(os.name == "nt", reason="there, the folder of the user's own data is nobody else's already")
     def test_nobody_else_may_read_its_key(self, tmp_path: Path) -> None:
         own_certificate(AppState(tmp_path), "localhost")
         assert (tmp_path / "https-key.pem").stat().st_mode & 0o777 == 0o600
@@ -160,6 +165,24 @@ class TestACertificateOfItsOwn:
         file.write_text("nonsense")
         own_certificate(AppState(tmp_path), "localhost")
         assert len({first, second, serial()}) == 3
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda app: own_certificate(AppState(app / "state"), "localhost"),
+        lambda app: given_certificate(app / "own.pfx", ""),
+    ],
+    ids=["own", "pfx"],
+)
+def test_without_the_package_that_makes_certificates(
+    app: Path, make: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (app / "own.pfx").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.serialization", None)
+    with pytest.raises(ConfigurationError, match=r"cryptography[^$]*pip install 'worker-ext\[https\]'"):
+        make(app)
 
 
 def test_plain_http_to_an_https_host_gets_no_answer_and_does_no_harm(app: Path) -> None:

@@ -95,7 +95,7 @@ class TestTests:
         fake.chmod(0o755)
         bash = ["bash", "-c", install]
         shown = subprocess.check_output(bash, cwd=ROOT, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, text=True)
-        folders = [".[host,dev]", *(f"./extensions/{extension.folder.name}/" for extension in EXTENSIONS)]
+        folders = [".[host,rpc,baetyl,dev]", *(f"./extensions/{extension.folder.name}/" for extension in EXTENSIONS)]
         assert shown.split() == ["-m", "pip", "install", *(word for folder in folders for word in ("-e", folder))]
 
 

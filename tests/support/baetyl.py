@@ -91,7 +91,7 @@ def write_baetyl_app(
     code = home / "function-sayhi-code"
     manager = {
         "hub": {"address": hub, "username": "test", "password": "hahaha", **(hub_settings or {})},
-        "rules": list(rules) or [rule()],
+        "rules": list(rules) or [rule(next(iter(functions)))],
         "functions": [
             {"name": name, "service": "function-sayhi3", "instance": dict(instance or {"min": 0, "max": 10})}
             for name in functions

@@ -12,9 +12,10 @@ from types import ModuleType
 
 import azure.functions as func
 import pytest
+from support.hosting import wait_until
 
 from worker_ext import ConfigurationError, IndexingError
-from worker_ext.testing import AsyncFunctionAppClient, Clock, FunctionAppClient, Retry
+from worker_ext.testing import AsyncFunctionAppClient, Clock, FunctionAppClient, RecordingExtension, Retry
 
 APP = """
 import asyncio, json, logging, os, sys, threading
@@ -260,6 +261,51 @@ class TestTrigger:
         assert client.trigger("relay", "hello", text="blob").outputs == {"out": "hello 1 blob"}
 
 
+class TestTime:
+    """The timer of the app is due every five minutes."""
+
+    @pytest.fixture
+    def client(self, app, function_app_client):
+        return function_app_client(app, clock=datetime(2030, 1, 1, 12, 0, 0))
+
+    def test_a_timer_is_late_if_its_time_has_passed(self, client):
+        assert client.trigger("Tick").messages == ["on time"]
+        client.clock.advance(minutes=5)
+        assert client.trigger("Tick").messages == ["on time"]
+        client.clock.advance(minutes=5, seconds=1)
+        assert client.trigger("Tick").messages == ["late"]
+        assert client.trigger("Tick").messages == ["on time"]
+
+    def test_timers_run_while_time_passes(self, client):
+        assert client.advance(minutes=4, seconds=59) == []
+        results = client.advance(minutes=11)
+        assert [(result.function, result.messages) for result in results] == [("Tick", ["on time"])] * 3
+        assert client.clock.now() == datetime(2030, 1, 1, 12, 15, 59, tzinfo=UTC)
+
+    def test_those_that_have_been_missed_run_once_and_are_late(self, client):
+        client.clock.advance(days=1)
+        assert [result.messages for result in client.advance(minutes=5)] == [["late"], ["on time"]]
+
+    def test_in_the_time_zone_of_the_settings_and_with_a_schedule_from_there(self, function_app_folder):
+        source = APP.replace("0 */5 * * * *", "%WHEN%")
+        settings = {"WHEN": "0 0 6 * * *", "WEBSITE_TIME_ZONE": "America/New_York"}
+        folder = function_app_folder({"function_app.py": source})
+        with FunctionAppClient(folder, settings=settings, clock=datetime(2030, 1, 1, 10, 0)) as client:
+            assert client.advance(minutes=59) == []
+            assert len(client.advance(minutes=1)) == 1
+
+
+def test_the_timeline_tells_what_ran_for_an_invocation(app, function_app_client):
+    recording = RecordingExtension()
+    client = function_app_client(app, extensions=[recording])
+    response = client.get("/api/fail")
+    told = {entry.name: entry for entry in response.timeline}
+    assert list(told)[:2] == ["pre_invocation_app_level", "around_invocation_app_level"]
+    assert told["pre_invocation_app_level"].extension == "RecordingExtension"
+    assert "LookupError" in told["fail"].error
+    assert all(entry.duration >= 0 for entry in response.timeline)
+
+
 class TestSettings:
     def test_are_the_clients(self, app, monkeypatch):
         monkeypatch.setenv("GREETING", "outside")
@@ -323,13 +369,14 @@ class TestSources:
     )
     def test_an_app_that_cannot_be_loaded_leaves_nothing(self, function_app_folder, source, message):
         folder = function_app_folder({"function_app.py": source})
-        before = dict(sys.modules), dict(os.environ), list(sys.path), threading.active_count()
+        before = dict(sys.modules), dict(os.environ), list(sys.path)
+        threads = threading.active_count()
         with pytest.raises(IndexingError) as raised, FunctionAppClient(folder):
             pass
         assert message in str(raised.value)
         assert str(folder / "function_app.py") in str(raised.value)
-        after = dict(sys.modules), dict(os.environ), list(sys.path), threading.active_count()
-        assert before == after
+        assert before == (dict(sys.modules), dict(os.environ), list(sys.path))
+        wait_until(lambda: threading.active_count() <= threads, "the end of the client's threads")
 
 
 class TestAsync:
@@ -366,6 +413,13 @@ async def open(req):
                 assert (await client.invoke("kind", msg="m")).messages == ["QueueMessage b'm'"]
                 with pytest.raises(ConfigurationError):
                     await client.invoke("nothing")
+
+        asyncio.run(main())
+
+    def test_timers_run_while_time_passes(self, app):
+        async def main():
+            async with AsyncFunctionAppClient(app) as client:
+                assert len(await client.advance(minutes=10)) == 2
 
         asyncio.run(main())
 

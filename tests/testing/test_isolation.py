@@ -18,6 +18,7 @@ from azure.functions import AppExtensionBase, FuncExtensionBase
 from azure.functions.extension import ExtensionMeta
 from support.hosting import wait_until
 
+from worker_ext import ConfigurationError
 from worker_ext.hooks import sdk
 from worker_ext.testing import AsyncFunctionAppClient, FunctionAppClient, RecordingExtension
 
@@ -334,6 +335,37 @@ class TestTheSameModule:
         with self.client(recording, Configured) as client:
             client.get("/api/hello")
         assert recording.hooks[-2:] == ["post_invocation_app_level", "on_shutdown"]
+
+
+@pytest.mark.usefixtures("unchanged", "own_extensions")
+class TestNamedBySettings:
+    """Extensions that no module imports."""
+
+    @pytest.mark.parametrize("with_folder", [True, False])
+    def test_they_run_as_the_settings_of_the_client_say(self, function_app_folder, with_folder):
+        source = (
+            "import azure.functions as func\napp = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)\n"
+            "@app.route('hello')\ndef hello(req): return func.HttpResponse('hello')\n"
+        )
+        app = function_app_folder({"function_app.py": source}) if with_folder else app_object
+        named = {"WORKER_EXT_EXTENSIONS": "timer"}
+        with (
+            FunctionAppClient(app, settings={**named, "WORKER_EXT_TIMER__SERVER_TIMING": "true"}) as one,
+            FunctionAppClient(app, settings=named) as other,
+            FunctionAppClient(app, extensions=[]) as none,
+        ):
+            assert (one.extensions, other.extensions, none.extensions) == (["TimerExtension"], ["TimerExtension"], [])
+            assert ("server-timing" in one.get("/api/hello").headers) == with_folder  # a plain text has no headers
+            assert "server-timing" not in other.get("/api/hello").headers
+            assert len(one.get("/api/hello").messages) == len(other.get("/api/hello").messages) == 2
+            assert none.get("/api/hello").messages == []
+
+    def test_one_that_cannot_be_used_is_told(self):
+        with (
+            pytest.raises(ConfigurationError, match="carrier-pigeon"),
+            FunctionAppClient(app_object, settings={"WORKER_EXT_EXTENSIONS": "carrier-pigeon"}),
+        ):
+            pass
 
 
 def test_what_is_no_extension_is_refused():

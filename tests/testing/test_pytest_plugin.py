@@ -62,3 +62,26 @@ def test_it_imports_neither_the_sdk_nor_a_client(tmp_path):
 def test_its_fixtures_and_what_is_forgotten_after_a_test(tmp_path):
     (tmp_path / "test_it.py").write_text(TESTS)
     assert "3 passed" in run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=tmp_path)
+
+
+def test_a_client_needs_worker_ext_alone(tmp_path):
+    """... and what that needs: no local host, no storage, no gRPC, no MQTT."""
+    (tmp_path / "function_app.py").write_text(
+        "import azure.functions as func\napp = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)\n"
+        "@app.route('hello')\ndef hello(req): return 'Hello.'\n"
+    )
+    code = """
+import importlib.metadata, sys
+allowed = {"azure", "werkzeug", "markupsafe", "worker_ext", "function_app"}
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        ours = top in allowed and not name.startswith(("azure.storage", "azure.core", "azure.data"))
+        if not ours and top not in sys.stdlib_module_names:
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Blocked())
+from worker_ext.testing import FunctionAppClient
+with FunctionAppClient(".") as client:
+    print(client.get("/api/hello").text)
+"""
+    assert run("-c", code, cwd=tmp_path) == "Hello.\n"

@@ -62,7 +62,7 @@ BAETYL = Kind(
     "Baetyl",
     ("var/db/baetyl/application.yml", "application.yml"),
     "worker_ext.cli.kind_baetyl",
-    ("yaml", "paho", "watchfiles"),
+    ("yaml", "amqtt", "watchfiles"),
     "baetyl",
 )
 KINDS = (AZURE, BAETYL)

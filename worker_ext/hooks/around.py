@@ -10,15 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
+from types import GeneratorType
 from typing import Any
 
 from ..function import Function
-from ..invocation import Invocation, Outcome
-from .drivers import Enclosing, Steps
+from ..invocation import Invocation
+from .drivers import Enclosing, Ended, Steps
 from .hook import Hook
-
-Ended = tuple[Any, BaseException | None]
-"""How a layer or the function ended: its result and its error; an :class:`Outcome` is one that took longer to make."""
 
 Call = Callable[[Function, dict[str, Any]], Ended]
 """Calls the function with arguments. If it is async and could be called at all, the result is still to be awaited."""
@@ -60,7 +58,7 @@ def surrounded(invocation: Invocation, layers: Sequence[Hook], call: Call, outer
         else:
             invocation.at = outer
             try:
-                return Outcome(*ended)
+                return ended
             finally:
                 del ended  # as in the pipeline: no frame on the way to an error holds it
 
@@ -69,7 +67,7 @@ def _begin(invocation: Invocation, layer: Hook, waiting: list[_Layer]) -> Ended 
     """Run a generator to its ``yield``; returns how it ended if there was none."""
     try:
         generator = layer.call(layer.logger, invocation.context, invocation.arguments)
-        if not isinstance(generator, Generator):
+        if type(generator) is not GeneratorType and not isinstance(generator, Generator):
             raise TypeError(f"{_named(layer)} returned {generator!r} where a generator was expected")
         said = next(generator)
     except StopIteration as end:

@@ -14,7 +14,10 @@ from typing import Any, cast
 
 from ..invocation import Outcome
 
-Steps = Generator[Awaitable[Any], Outcome, Outcome]
+Ended = tuple[Any, BaseException | None]
+"""How something ended: its result and its error. An :class:`Outcome` is one, but takes longer to make."""
+
+Steps = Generator[Awaitable[Any], Ended, Ended]
 """Yields what must be awaited, is sent how that ended, and returns how all of it ended."""
 
 CallNext = Callable[[], Awaitable[Any]]
@@ -23,34 +26,34 @@ CallNext = Callable[[], Awaitable[Any]]
 _MISSING = object()
 
 
-async def settled(awaited: Awaitable[Any]) -> Outcome:
+async def settled(awaited: Awaitable[Any]) -> Ended:
     """Wait for ``awaited`` and tell how it ended, whatever it raised."""
     try:
-        return Outcome(await awaited, None)
+        return await awaited, None
     except BaseException as error:
-        return Outcome(None, error)
+        return None, error
 
 
-async def finish_on_loop(steps: Steps) -> Outcome:
+async def finish_on_loop(steps: Steps) -> Ended:
     """Run all steps in this task."""
     try:
         awaited = next(steps)
         while True:
             awaited = steps.send(await settled(awaited))
     except StopIteration as end:
-        return cast(Outcome, end.value)  # by no name: an error must not be held by a frame of its own traceback
+        return cast(Ended, end.value)  # by no name: an error must not be held by a frame of its own traceback
     except BaseException as error:  # a filter of the app's that refuses to have a hook's failure logged
         return Outcome(None, error)
 
 
-def finish_on_thread(steps: Steps, loop: asyncio.AbstractEventLoop) -> Outcome:
+def finish_on_thread(steps: Steps, loop: asyncio.AbstractEventLoop) -> Ended:
     """Run all steps on this thread, and on ``loop`` what must be awaited."""
     try:
         awaited = next(steps)
         while True:
             awaited = steps.send(_wait(awaited, loop))
     except StopIteration as end:
-        return cast(Outcome, end.value)
+        return cast(Ended, end.value)
     except BaseException as error:
         return Outcome(None, error)
 
@@ -69,7 +72,7 @@ class Enclosing:
         self._coroutine = coroutine
         self._inside = inside
         self._ended = False
-        self.finish: Callable[[Steps], Awaitable[Outcome]] = finish_on_loop
+        self.finish: Callable[[Steps], Awaitable[Ended]] = finish_on_loop
 
     def __await__(self) -> Generator[Any, Any, Any]:
         try:
@@ -80,16 +83,16 @@ class Enclosing:
     async def _call_next(self) -> Any:
         if self._ended:
             raise RuntimeError("call_next was called when the hook that it was given to had ended")
-        outcome = await self.finish(self._inside())
-        if outcome.error is None:
-            return outcome.value
+        result, error = await self.finish(self._inside())
+        if error is None:
+            return result
         try:
-            raise outcome.error
+            raise error
         finally:
-            del outcome  # this frame is in the error's traceback
+            del error  # this frame is in its traceback
 
 
-def _wait(awaited: Awaitable[Any], loop: asyncio.AbstractEventLoop) -> Outcome:
+def _wait(awaited: Awaitable[Any], loop: asyncio.AbstractEventLoop) -> Ended:
     """Wait on this thread while the loop runs ``awaited``, and run here what that encloses.
 
     Context variables are carried over in both directions: a :class:`contextvars.Context` cannot be entered by a task
@@ -105,16 +108,16 @@ def _wait(awaited: Awaitable[Any], loop: asyncio.AbstractEventLoop) -> Outcome:
             task()
         outcome, variables = ended.result()
     except BaseException as error:  # the app has cancelled all tasks of the loop, or closed it
-        return Outcome(None, error)
+        return None, error
     _adopt(variables)
     return outcome
 
 
 async def _finish_there(
     steps: Steps, work: SimpleQueue[Callable[[], None] | None], loop: asyncio.AbstractEventLoop
-) -> Outcome:
+) -> Ended:
     """Have the steps run on the thread that takes its work from ``work``."""
-    done: asyncio.Future[tuple[Outcome, contextvars.Context]] = loop.create_future()
+    done: asyncio.Future[tuple[Ended, contextvars.Context]] = loop.create_future()
     before = contextvars.copy_context()
 
     def finish() -> None:
@@ -133,7 +136,7 @@ def _tell(future: asyncio.Future[Any], result: Any) -> None:
         future.set_result(result)
 
 
-async def _settled_with_variables(awaited: Awaitable[Any]) -> tuple[Outcome, contextvars.Context]:
+async def _settled_with_variables(awaited: Awaitable[Any]) -> tuple[Ended, contextvars.Context]:
     return await settled(awaited), contextvars.copy_context()
 
 

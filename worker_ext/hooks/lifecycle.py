@@ -105,7 +105,7 @@ async def _run(hook: Hook) -> BaseException | None:
     try:
         answer = hook.call()
         if inspect.isawaitable(answer):
-            error = (await settled(answer)).error
+            _, error = await settled(answer)
     except BaseException as raised:
         error = raised
     if error is not None:

@@ -25,12 +25,12 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
-from typing import Any
+from typing import Any, cast
 
 from ..function import Function
 from ..invocation import Invocation, Outcome
 from .around import Call, surrounded
-from .drivers import Steps, finish_on_loop, finish_on_thread, settled
+from .drivers import Ended, Steps, finish_on_loop, finish_on_thread, settled
 from .hook import Hook
 from .registry import HookSet, Registry
 from .timeline import recorded
@@ -75,7 +75,7 @@ class Pipeline:
 
 def _steps(invocation: Invocation, hooks: HookSet, call: Call) -> Steps:
     function, arguments, context = invocation.function, invocation.arguments, invocation.context
-    cancelled = yield from _call_all(hooks.before, invocation, context, arguments)
+    cancelled = (yield from _call_all(hooks.before, invocation, context, arguments)) if hooks.before else None
     if cancelled is not None:
         result, error = cancelled
     elif hooks.around:
@@ -90,10 +90,12 @@ def _steps(invocation: Invocation, hooks: HookSet, call: Call) -> Steps:
             return Outcome(None, error)
         finally:
             del error, cancelled  # an error must not be held by a frame that called what is in its traceback
-    return (yield from _call_all(hooks.after, invocation, context, arguments, result)) or Outcome(result, None)
+    if hooks.after:
+        cancelled = yield from _call_all(hooks.after, invocation, context, arguments, result)
+    return Outcome(result, None) if cancelled is None else Outcome(*cancelled)
 
 
-def _call(function: Function, arguments: dict[str, Any]) -> tuple[Any, BaseException | None]:
+def _call(function: Function, arguments: dict[str, Any]) -> Ended:
     """Call the function; gives its result and its error. If it is async, the result is still to be awaited."""
     try:
         if not arguments.keys() <= function.parameters:
@@ -105,8 +107,8 @@ def _call(function: Function, arguments: dict[str, Any]) -> tuple[Any, BaseExcep
 
 def _call_all(
     hooks: Iterable[Hook], invocation: Invocation, *arguments: Any
-) -> Generator[Awaitable[Any], Outcome, Outcome | None]:
-    """Call hooks, each whatever the others raise; returns the outcome if the invocation is cancelled meanwhile."""
+) -> Generator[Awaitable[Any], Ended, Ended | None]:
+    """Call hooks, each whatever the others raise; returns how it ended if it is cancelled meanwhile."""
     for hook in hooks:
         invocation.at = hook
         answer = None
@@ -116,10 +118,10 @@ def _call_all(
             _log_failure(hook, error)
         if answer is not None and inspect.isawaitable(answer):
             outcome = yield answer
-            if outcome.error is not None:
-                if isinstance(outcome.error, asyncio.CancelledError) and _being_cancelled():
+            if outcome[1] is not None:
+                if isinstance(outcome[1], asyncio.CancelledError) and _being_cancelled():
                     return outcome
-                _log_failure(hook, outcome.error)
+                _log_failure(hook, outcome[1])
     invocation.at = None
     return None
 
@@ -135,7 +137,7 @@ def run(invocation: Invocation, pipeline: Pipeline, loop: asyncio.AbstractEventL
             return Outcome(invocation.function.call(**invocation.arguments), None)
     except BaseException as error:
         return Outcome(None, error)
-    return finish_on_thread(steps, loop)
+    return cast(Outcome, finish_on_thread(steps, loop))
 
 
 def run_async(invocation: Invocation, pipeline: Pipeline) -> Coroutine[Any, Any, Outcome]:
@@ -144,7 +146,7 @@ def run_async(invocation: Invocation, pipeline: Pipeline) -> Coroutine[Any, Any,
         steps = pipeline.steps(invocation)
     except BaseException as error:
         return _told(Outcome(None, error))
-    return _call_async(invocation) if steps is None else finish_on_loop(steps)
+    return _call_async(invocation) if steps is None else cast(Coroutine[Any, Any, Outcome], finish_on_loop(steps))
 
 
 async def _call_async(invocation: Invocation) -> Outcome:

@@ -107,7 +107,7 @@ class Host:
             keys = self._keys if self._options.enable_auth else None
             scheme = self._options.scheme
             self._front = front = HttpFront(self._invoker, self._console, self._settings, site, keys, scheme=scheme)
-            server = HttpServer(front.handle, error_body=error_page)
+            server = HttpServer(front.handle, error_body=error_page, streams=front.streams)
             tasks.append(asyncio.create_task(self._watch()))
             self._port = await listen(server, self._options.address, self._settings.port, certificate)
             self._status.base = f"{scheme}://{shown(self._options.address)}:{self._port}"
@@ -123,6 +123,8 @@ class Host:
             self._supervisor.kill()
             await self._supervisor.close()
             await self._invoker.close()
+            if self._front is not None:
+                await self._front.close()
             await self._storage.close()
             if self._debugger is not None:
                 await self._debugger.close()
@@ -221,6 +223,7 @@ class Host:
         console.heading(f"\nworker-ext local host {__version__}, Python {sys.version.split()[0]}\n")
         console.detail(f"App: {self._options.script_root}")
         console.detail(f"Its Python: {settings.python}")
+        console.detail(f"What is kept about it: {self._state.folder}")
         if self._options.enable_auth:
             self._tell_new_keys()
         for name in settings.skipped:
@@ -242,7 +245,8 @@ class Host:
         """Tell what is served, and begin with what no request starts: the port is known, the list has been shown."""
         assert self._triggers is not None
         self._list(app)
-        self._triggers.serve(app.functions)
+        if not self._status.draining:
+            self._triggers.serve(app.functions)
 
     def _list(self, app: HostedApp) -> None:
         console = self._console

@@ -50,6 +50,9 @@ CallOutcome: TypeAlias = Result | InvocationError
 Reply: TypeAlias = "Callable[[Call, CallOutcome], None]"
 """Told how a call ended."""
 
+Begun: TypeAlias = "Callable[[Call, str, Callable[[], None]], None]"
+"""Told of a call that a worker has got, where that takes streamed requests, and what cancels the call."""
+
 
 class Call:
     """One invocation as the host sees it.
@@ -61,6 +64,7 @@ class Call:
     :param target: the function, as the edition of the app has it that the call is for.
     :param reply: told when all is done that follows: whoever asked for the call.
     :param names: what the binding expressions of the function can name.
+    :param begun: told when a worker gets it, where that worker takes streamed requests, and how to cancel the call.
     :ivar since: when it was handed to the supervisor, as ``time.monotonic`` tells it.
     :ivar started: when a worker got it.
     :ivar number: what ties the worker's answer to it.
@@ -69,6 +73,7 @@ class Call:
 
     __slots__ = (
         "_done",
+        "begun",
         "function",
         "invocation_id",
         "names",
@@ -91,6 +96,7 @@ class Call:
         target: HostedFunction | None = None,
         reply: Reply | None = None,
         names: Mapping[str, Any] | None = None,
+        begun: Begun | None = None,
     ) -> None:
         self.function = function
         self.invocation_id = invocation_id
@@ -102,6 +108,7 @@ class Call:
         self.reply = reply
         self.timeline: list[TimelineEntry] = []
         self.names = names
+        self.begun = begun
         self._done: Reply | None = done
 
     @property

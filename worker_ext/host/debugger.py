@@ -47,7 +47,7 @@ class Debugger:
         self._at = at
         self._console = console
         host, _, port = arguments[at].rpartition(":")
-        self._host, self._port = host or _LOOPBACK, int(port)
+        self._host, self._port = host.strip("[]") or _LOOPBACK, int(port)
         self._worker_port = 0  # until there is a worker
         self._server: asyncio.Server | None = None
         self._turn = asyncio.Lock()  # one editor at a time; the next waits until the worker has let the last one go
@@ -131,6 +131,7 @@ class _Session:
         self._writer = writer
         self.editor_has_left = False
         self._worker: asyncio.StreamWriter | None = None
+        self._is_served = False  # whether a worker's debugpy has the session, or is ending it
         self._start: dict[str, Message] = {}  # initialize, attach and configurationDone
         self._breakpoints: dict[tuple[str, str], Message] = {}  # the last of each kind, and for each file
         self._pending: dict[int, str] = {}
@@ -144,6 +145,8 @@ class _Session:
         editor = asyncio.ensure_future(self._read_editor())
         try:
             await asyncio.wait([workers, editor], return_when=asyncio.FIRST_COMPLETED)
+            if self._is_served:  # debugpy loses an editor that comes while it still ends the last session
+                await asyncio.wait([workers], timeout=_LAST_ANSWER)
         finally:
             for task in (workers, editor):
                 task.cancel()
@@ -175,27 +178,33 @@ class _Session:
             await asyncio.wait_for(self._let_go.wait(), _LAST_ANSWER)
 
     def _pass_on(self, message: Message) -> None:
-        seq, command = message.get("seq", 0), message.get("command", "")
-        if message.get("type") == "request":
+        seq, command = message.get("seq"), message.get("command", "")
+        if not isinstance(seq, int) or not isinstance(command, str):
+            raise ProtocolError("a message of the debugger has no number, or its command is no text")
+        is_request = message.get("type") == "request"
+        if is_request:
             self._remember(command, message)
             self._pending[seq] = command
             self._began.set()
         if self._worker is not None:
             self._worker.write(encode_message(message))
-        elif command not in _START:  # those are sent as soon as there is a worker
+        elif is_request and command not in _START:  # those are sent as soon as there is a worker
             self._answer(seq, command)
 
     def _remember(self, command: str, message: Message) -> None:
         if command in _START:
             self._start[command] = message
         elif command in _BREAKPOINTS:
-            source = message.get("arguments", {}).get("source", {})
-            self._breakpoints[command, str(source.get("path", ""))] = message
+            arguments = message.get("arguments")
+            source = arguments.get("source") if isinstance(arguments, dict) else None
+            path = source.get("path") if isinstance(source, dict) else None
+            self._breakpoints[command, str(path)] = message
 
     async def _serve_workers(self) -> None:
         await self._began.wait()
-        while True:
+        while not self.editor_has_left:
             reader, writer = await self._debugger.connect()
+            self._is_served = True
             try:
                 with contextlib.suppress(OSError):
                     await self._serve_worker(reader, writer)
@@ -204,6 +213,7 @@ class _Session:
                 writer.close()
             self._worker_lost()
             await asyncio.sleep(_RETRY)
+            self._is_served = False
 
     async def _serve_worker(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._start.keys() >= set(_START):
@@ -216,7 +226,7 @@ class _Session:
             raise ProtocolError("the worker process has ended while the debugger was attaching to it")
         self._worker = writer
         while (message := await read_message(reader)) is not None:
-            if message.get("event") in _ENDS:
+            if message.get("event") in _ENDS and "disconnect" not in self._pending.values():
                 return
             if message.get("type") == "response":
                 if message.get("request_seq", 0) >= _REPLAYED:
@@ -228,7 +238,8 @@ class _Session:
             elif message.get("event") == "continued":
                 self._paused = None
             self._writer.write(encode_message(message))
-            await self._writer.drain()
+            with contextlib.suppress(OSError):  # the editor has gone; the worker is still to be told
+                await self._writer.drain()
 
     async def _replay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Tell a new worker what the editor has told the first one; whether that has worked."""

@@ -53,6 +53,7 @@ class HostedFunction:
     :ivar bindings: the JSON objects of all its bindings, the trigger's among them.
     :ivar file: the file that defines it.
     :ivar is_async: whether it is an ``async def`` function.
+    :ivar streams: whether its requests and responses go through the worker's own web server.
     """
 
     name: str
@@ -65,6 +66,7 @@ class HostedFunction:
     bindings: Sequence[Mapping[str, Any]] = ()
     file: str = ""
     is_async: bool = False
+    streams: bool = False
 
     @property
     def is_http(self) -> bool:
@@ -108,6 +110,11 @@ class HostedApp:
     extensions: list[str]
     warnings: list[str] = field(default_factory=list)
     errors: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def streams(self) -> bool:
+        """Whether there are functions that stream."""
+        return any(function.streams for function in self.functions)
 
     def add_problem(self, text: str, function: str | None) -> None:
         """Note why a function is not served, or what else is wrong with the app."""
@@ -191,6 +198,7 @@ def _host_function(function: Mapping[str, Any], scope: Scope, router: Router[Hos
         bindings=bindings,
         file=function.get("file", ""),
         is_async=function.get("isAsync", False),
+        streams=function.get("streams", False),
     )
     for binding in bindings:
         if _is_output(binding):

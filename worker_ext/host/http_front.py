@@ -19,6 +19,7 @@ from .functions import HostedApp, HostedFunction, check_http
 from .invoker import Invoker
 from .keys import KeyStore, Level, presented_key, required_level
 from .site import Site, is_admin
+from .streamed_requests import Relay, StreamedRequest
 
 _TEXT: Headers = [(b"content-type", b"text/plain; charset=utf-8")]
 
@@ -57,6 +58,7 @@ class HttpFront:
         self._running = 0
         self._waiting: deque[tuple[Exchange, HostedFunction, dict[str, str]]] = deque()
         self._is_resuming = False
+        self._relay = Relay(self._fail, self._dress)
         self.app: HostedApp | None = None
         self.apply(settings)
 
@@ -101,6 +103,18 @@ class HttpFront:
         else:
             self._respond(exchange, 404, [], b"")
 
+    def streams(self, exchange: Exchange) -> bool:
+        """Whether a function wants the body of a request as it comes."""
+        app = self.app
+        if app is None or not app.streams:
+            return False
+        match = app.router.match(exchange.method, exchange.path)
+        return match is not None and match.target.streams
+
+    async def close(self) -> None:
+        """Close the connections that streamed requests are relayed over."""
+        await self._relay.close()
+
     def serve(self, app: HostedApp) -> None:
         """Serve an edition of the app, beginning with the requests that came before it was there."""
         self.app = app
@@ -139,7 +153,12 @@ class HttpFront:
         payload = encode_request(exchange.method, url, route, exchange.body, exchange.headers)
         self._running += 1
         names = _names(exchange, route) if function.is_bound else None
-        self._invoker.invoke(function, payload, partial(self._reply, exchange), names=names)
+        if function.streams:
+            streamed = StreamedRequest(self._relay, exchange)
+            reply = partial(self._reply_streamed, streamed)
+            self._invoker.invoke(function, payload, reply, names=names, begun=streamed.begun)
+        else:
+            self._invoker.invoke(function, payload, partial(self._reply, exchange), names=names)
 
     def _wait(self, exchange: Exchange, function: HostedFunction, route: dict[str, str]) -> None:
         """Keep a request until fewer are running than ``maxConcurrentRequests``, or its client leaves."""
@@ -161,10 +180,17 @@ class HttpFront:
             self._invoke(*self._waiting.popleft())
         self._is_resuming = False
 
-    def _reply(self, exchange: Exchange, call: Call, outcome: CallOutcome) -> None:
+    def _freed(self) -> None:
         self._running -= 1
         if self._waiting:
             self._resume()
+
+    def _reply_streamed(self, streamed: StreamedRequest, call: Call, outcome: CallOutcome) -> None:
+        self._freed()
+        streamed.replied(call, outcome)
+
+    def _reply(self, exchange: Exchange, call: Call, outcome: CallOutcome) -> None:
+        self._freed()
         if not isinstance(outcome, Result):
             self._fail(exchange, outcome)
             return
@@ -190,12 +216,14 @@ class HttpFront:
     def _respond_text(self, exchange: Exchange, status: int, text: str) -> None:
         self._respond(exchange, status, _TEXT, text.encode(errors="replace"))
 
-    def _respond(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
+    def _dress(self, exchange: Exchange, headers: Headers) -> Headers:
+        """Add to an answer what the settings add to all."""
         if self._cors:
             headers = self._cors.allow(dict(exchange.headers), headers)
-        if self._custom:
-            headers = headers + self._custom
-        if not exchange.respond(status, headers, body):
+        return headers + self._custom if self._custom else headers
+
+    def _respond(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
+        if not exchange.respond(status, self._dress(exchange, headers), body):
             self._console.detail(f"The client of {exchange.method} {exchange.path} left before its answer.")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..errors import InvocationError, WorkerBusy
 from ..runtimes.azure.trigger_payload import Retry, encode_inputs, encode_trigger
 from .bindings.base import BindingFailed
-from .call import Call, CallOutcome, FunctionFailed, Reply, Result
+from .call import Begun, Call, CallOutcome, FunctionFailed, Reply, Result
 
 if TYPE_CHECKING:
     from ..invocation import LogRecord
@@ -69,6 +69,7 @@ class Invoker:
         reason: str = BY_REQUEST,
         names: Mapping[str, Any] | None = None,
         details: Mapping[str, Any] | None = None,
+        begun: Begun | None = None,
     ) -> None:
         """Run one invocation, once.
 
@@ -78,9 +79,10 @@ class Invoker:
         :param reason: why it runs, for people.
         :param names: what its binding expressions can name, if it has bindings.
         :param details: more about the trigger, for people.
+        :param begun: told when a worker gets it.
         """
         name, invocation_id = function.name, new_invocation_id()
-        call = Call(name, invocation_id, payload, self._done, target=function, reply=reply, names=names)
+        call = Call(name, invocation_id, payload, self._done, target=function, reply=reply, names=names, begun=begun)
         self._console.invocation(name, f"Executing 'Functions.{name}' (Reason='{reason}', Id={invocation_id})")
         if details:
             shown = ", ".join(f"{key}: {value}" for key, value in details.items())

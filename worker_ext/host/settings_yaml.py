@@ -23,8 +23,8 @@ class YamlDocument:
 
     def __init__(self, text: str, file: str) -> None:
         self.file: str | None = file
-        loader = yaml.SafeLoader(text)
         try:
+            loader = yaml.SafeLoader(text)
             self._node = loader.get_single_node()
             self.value: Any = loader.construct_document(self._node) if self._node is not None else {}
         except yaml.MarkedYAMLError as error:
@@ -34,8 +34,6 @@ class YamlDocument:
             raise ConfigurationError(f"this is no YAML: {reason}", file=file, line=line) from None
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"this is no YAML: {error}", file=file) from None
-        finally:
-            loader.dispose()
 
     def line(self, path: tuple[str | int, ...] = ()) -> int:
         """The line, counted from 1, of the key or list element at ``path``, or of the innermost part that exists."""

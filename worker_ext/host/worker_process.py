@@ -10,6 +10,7 @@ import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -109,6 +110,7 @@ class WorkerProcess:
         self._secret = secrets.token_hex(16)
         self._number = 0
         self._loaded = False
+        self._streams = ""  # where it takes streamed requests
         self._reason = ""
         self._starting: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
@@ -204,6 +206,8 @@ class WorkerProcess:
         call.number = number
         call.started = time.monotonic()
         self.calls[number] = call
+        if call.begun is not None:
+            call.begun(call, self._streams, partial(self.cancel, call))
 
     def cancel(self, call: Call) -> None:
         """Ask it to cancel a call, which it can if the function is async."""
@@ -276,6 +280,7 @@ class WorkerProcess:
             return
         if kind == Kind.READY:
             self.ready = True
+            self._streams = str(message.get("streams", ""))
             self._listener.worker_ready(self, message)
         else:
             self._reason = "could not load the app"

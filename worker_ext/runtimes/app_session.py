@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import IndexingError
 from .deferral import defer
 from .protocol import pack_error
 from .table import make_importable, make_runtime
@@ -39,10 +40,15 @@ class AppSession(WorkerSession):
         for loaded in app.functions:
             self._worker.load(loaded.function)
         await self._worker.startup()
+        try:
+            opened = await self._runtime.open()
+        except OSError as error:
+            raise IndexingError(f"the app's web server for streamed requests cannot be started: {error}") from error
         return {
             "functions": [loaded.description for loaded in app.functions],
             "problems": [pack_error(problem) for problem in app.problems],
             "extensions": registry.extensions(),
+            **opened,
         }
 
 

@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from ..errors import IndexingError
 from ..function import Function
 from ..invocation import Invocation
+from .arrival import Arrival
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,12 @@ class Answer(NamedTuple):
 
 
 class Runtime(ABC):
-    """One system's part of a worker process: it loads apps, and turns bytes into invocations and back."""
+    """One system's part of a worker process: it loads apps, and turns bytes into invocations and back.
+
+    :cvar one_at_a_time: whether its host gives a worker one call at a time.
+    """
+
+    one_at_a_time: ClassVar[bool] = False
 
     @abstractmethod
     def load(self, script_root: Path) -> LoadedApp:
@@ -69,6 +75,22 @@ class Runtime(ABC):
         :param payload: what the trigger gives, as the host's side of this runtime encodes it.
         :raises Exception: whatever the conversion of the user's input raises; it fails this invocation.
         """
+
+    async def open(self) -> dict[str, Any]:
+        """Begin to take what reaches the worker beside the host's messages, once the app has been loaded.
+
+        :returns: what the host must know of it, as JSON can carry it; added to the app's description.
+        :raises OSError: if that cannot be done.
+        """
+        return {}
+
+    async def drain(self) -> None:
+        """Wait until all that leaves the worker beside its messages to the host has left."""
+        return None
+
+    def arrival(self, invocation: Invocation) -> Arrival | None:
+        """What an invocation has to wait for before it can run; nothing unless :meth:`open` has opened a way for it."""
+        return None
 
     @abstractmethod
     def encode(self, invocation: Invocation, value: Any) -> Answer:

@@ -6,16 +6,22 @@ import asyncio
 import gc
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import ProtocolError, WorkerExtError
 from ..invocation import Invocation, LogRecord, Outcome
 from ..transports.frames import Frame, FrameConnection
 from ..transports.local_socket import connect
 from .app_session import AppSession
+from .arrival import invoke_on_arrival
 from .failure import describe
 from .protocol import COUNT, RESULT_HEAD, Kind, pack_error, pack_json, pack_lines, pack_timeline
+
+if TYPE_CHECKING:
+    from ..worker.worker import Done
 
 
 class Session(AppSession):
@@ -39,6 +45,7 @@ class Session(AppSession):
         self._connection: FrameConnection | None = None
         self._calls: dict[int, str] = {}  # call number → invocation id
         self._recording = False
+        self._arriving: dict[int, asyncio.Task[None]] = {}  # call number → what waits for the rest of the invocation
         self._stopping: asyncio.Task[None] | None = None  # kept, as the loop itself would forget it
 
     async def run(self) -> None:
@@ -60,14 +67,29 @@ class Session(AppSession):
             # What has been imported is there to stay: the collector need not look at it again and again.
             gc.freeze()
             connection.send(Kind.READY, 0, [pack_json(description)])
+            if self._runtime.one_at_a_time and sys.platform != "win32":
+                self._read_serially(connection)
         await self._ended.wait()
+
+    def _read_serially(self, connection: FrameConnection) -> None:
+        """Have a thread of its own receive calls and run them; it leaves to the loop what is not a call."""
+        from .serial_reader import SerialReader
+
+        def on_frame(connection: FrameConnection, frame: Frame) -> None:
+            assert self._worker is not None
+            if frame.kind == Kind.INVOKE:
+                self._invoke(connection, frame, self._worker.run_here)
+            else:
+                self._loop.call_soon_threadsafe(self._on_frame, connection, frame)
+
+        SerialReader(connection, on_frame).start()
 
     def _on_frame(self, connection: FrameConnection, frame: Frame) -> None:
         if frame.kind == Kind.INVOKE:
-            self._invoke(connection, frame)
-        elif frame.kind == Kind.CANCEL:
             assert self._worker is not None
-            self._worker.cancel(self._calls.get(frame.call, ""))
+            self._invoke(connection, frame, self._worker.invoke)
+        elif frame.kind == Kind.CANCEL:
+            self._cancel(frame.call)
         elif frame.kind == Kind.RECORD:
             assert self._worker is not None
             self._recording = self._worker.timelines = True
@@ -76,8 +98,7 @@ class Session(AppSession):
         else:
             raise ProtocolError(f"the host sent a frame of the unknown kind {frame.kind}")
 
-    def _invoke(self, connection: FrameConnection, frame: Frame) -> None:
-        assert self._worker is not None
+    def _invoke(self, connection: FrameConnection, frame: Frame, invoke: Callable[[Invocation, Done], None]) -> None:
         name, identifier, *payload = frame.parts
         invocation_id = identifier.decode()
         try:
@@ -86,7 +107,22 @@ class Session(AppSession):
             self._fail(connection, frame.call, error, [])
             return
         self._calls[frame.call] = invocation_id
-        self._worker.invoke(invocation, partial(self._answer, connection, frame.call, invocation))
+        done = partial(self._answer, connection, frame.call, invocation)
+        arrival = self._runtime.arrival(invocation)
+        if arrival is None:
+            invoke(invocation, done)
+            return
+        assert self._worker is not None
+        task = self._loop.create_task(invoke_on_arrival(self._worker, invocation, arrival, done))
+        self._arriving[frame.call] = task
+        task.add_done_callback(lambda _: self._arriving.pop(frame.call))
+
+    def _cancel(self, call: int) -> None:
+        assert self._worker is not None
+        arriving = self._arriving.get(call)
+        if arriving is not None:
+            self._loop.call_soon(arriving.cancel)  # after its first step, which has been scheduled
+        self._worker.cancel(self._calls.get(call, ""))
 
     def _answer(
         self, connection: FrameConnection, call: int, invocation: Invocation, outcome: Outcome, lines: list[LogRecord]
@@ -119,6 +155,7 @@ class Session(AppSession):
     async def _stop(self, connection: FrameConnection) -> None:
         assert self._worker is not None
         await self._worker.drain()
+        await self._runtime.drain()
         await self._worker.shutdown()
         self._finish(connection)
 

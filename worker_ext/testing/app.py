@@ -16,8 +16,10 @@ from typing import Any, TypeVar
 
 import azure.functions as sdk
 
+from .. import __version__
 from ..errors import ConfigurationError
 from ..function import definition_of
+from ..hooks.discovery import load_named
 from ..hooks.registry import Registry, extensions_enabled
 from ..hooks.switches import FLAG
 from ..host.functions import HostedFunction
@@ -32,7 +34,9 @@ from ..runtimes.base import Answer, LoadedApp
 from ..worker import propagation
 from ..worker.logs import DEBUG_SETTING, LogCollector, PrintStream
 from ..worker.worker import Worker
+from .clock import Clock
 from .result import InvocationResult
+from .timers import Timers
 from .world import SCRIPT_ROOT, World
 
 R = TypeVar("R", bound=InvocationResult)
@@ -47,12 +51,16 @@ class LocalApp:
     :param source: the app's folder; or a module, or the app object of one.
     :param settings: the app's settings, besides the environment.
     :param extensions: the extensions that run, see :class:`worker_ext.testing.FunctionAppClient`.
+    :param clock: the time that timers go by.
     :raises ConfigurationError: if ``source`` is no app.
+    :ivar timers: its timers.
     :ivar world: where it keeps what a process has one of.
     :ivar logs: the lines that belong to no invocation.
     """
 
-    def __init__(self, source: AppSource, settings: Mapping[str, str], extensions: Sequence[Any] | None) -> None:
+    def __init__(
+        self, source: AppSource, settings: Mapping[str, str], extensions: Sequence[Any] | None, clock: Clock
+    ) -> None:
         self._app, self.script = _find(source)
         self.script_root = self.script if self.script.is_dir() else self.script.parent
         environ = {
@@ -65,6 +73,7 @@ class LocalApp:
         self.world = World(
             self.script_root, environ, functions=None if self._app is None else _calls(self._app), extensions=extensions
         )
+        self.timers = Timers(clock)
         self.logs: list[LogRecord] = []
         self._results: dict[str, InvocationResult] = {}
         self._running = 0
@@ -80,12 +89,14 @@ class LocalApp:
         """Load the app, on the loop that its functions will run on; its world is shown.
 
         :raises IndexingError: if it, or one of its functions, cannot be loaded.
+        :raises ConfigurationError: if an extension that the settings name cannot be used.
         """
         propagation.install()
         loop = asyncio.get_running_loop()
         self._registry = Registry(enabled=extensions_enabled())
         self._collector = LogCollector(loop, self._take_lines)
         self._worker = Worker(loop, self._registry, self._collector)
+        self._worker.timelines = True
         with self.capturing():
             with self.world.loading():
                 app = self._load_functions()
@@ -99,6 +110,7 @@ class LocalApp:
             raise app.problems[0]
         self._names = [loaded.function.name for loaded in app.functions]
         self._router = self._make_router()
+        self.timers.add(map(self._runtime.bound, self._names))
 
     async def close(self) -> None:
         """Wait for what is still running, and end the worker."""
@@ -173,9 +185,11 @@ class LocalApp:
             outcome = await asyncio.shield(ended)
         except asyncio.CancelledError:  # the test has given up on it
             self._worker.cancel(invocation.id)
+            if invocation.function.is_async:  # a thread cannot be interrupted, and nobody knows when it ends
+                await ended
             raise
         result.value, result.error = outcome
-        result.timeline = getattr(invocation, "timeline", None)
+        result.timeline = invocation.timeline or []
         return None if outcome.error is not None else self._runtime.encode(invocation, outcome.value)
 
     @contextlib.contextmanager
@@ -193,6 +207,7 @@ class LocalApp:
 
     def _load_functions(self) -> LoadedApp:
         make_importable(self.script_root)
+        load_named(provided={"worker-ext": __version__})
         if self._app is None:
             return self._runtime.load(self.script_root)
         return self._runtime.load_app(self._app, self.script_root, self.script)

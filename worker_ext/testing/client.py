@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json as json_codec
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from ..errors import ConfigurationError
 from ..invocation import LogRecord
@@ -20,19 +16,19 @@ from ..runtimes.azure.trigger_payload import Retry, encode_trigger
 from ..runtimes.failure import user_traceback
 from .app import AppSource, LocalApp
 from .clock import Clock
-from .inputs import encode_inputs, metadata_for, timer_data, unknown_inputs
+from .http import BASE_URL, encode_http
+from .inputs import decode_outputs, encode_inputs, metadata_for, unknown_inputs
+from .portal import Portal
 from .result import Headers, InvocationResult, Response
 from .world import stage
 
 T = TypeVar("T")
 Answered = TypeVar("Answered")
 Invoked = TypeVar("Invoked")
-
-BASE_URL = "http://localhost:7071"
-"""What the URLs of requests begin with if they begin with a slash."""
+Passed = TypeVar("Passed")
 
 
-class _Client(ABC, Generic[Answered, Invoked]):
+class _Client(ABC, Generic[Answered, Invoked, Passed]):
     """What both clients can do; they differ in how one waits."""
 
     def __init__(
@@ -43,8 +39,8 @@ class _Client(ABC, Generic[Answered, Invoked]):
         clock: Clock | datetime | None = None,
         extensions: Sequence[Any] | None = None,
     ) -> None:
-        self._app = LocalApp(app, settings or {}, extensions)
         self.clock = clock if isinstance(clock, Clock) else Clock(clock)
+        self._app = LocalApp(app, settings or {}, extensions, self.clock)
 
     @property
     def functions(self) -> list[str]:
@@ -86,21 +82,13 @@ class _Client(ABC, Generic[Answered, Invoked]):
         :param json: the body, to be sent as JSON.
         :param data: the body, to be sent as a form.
         """
-        body, fields = _body(content, json, data)
-        given = headers.items() if isinstance(headers, Mapping) else headers or ()
-        sent = [(name.lower(), str(value)) for name, value in given]
-        fields = [field for field in fields if field[0] not in {name for name, _ in sent}] + sent
-        parts = urlsplit(url if "://" in url else BASE_URL + "/" + url.lstrip("/"))
-        query = "&".join(filter(None, (parts.query, urlencode(params or {}, doseq=True))))
-        target = urlunsplit(parts._replace(query=query, fragment=""))
+        sent = encode_http(method, url, params=params, headers=headers, content=content, json=json, data=data)
 
         async def work() -> Response:
-            match = self._app.match(method, parts.path or "/")
+            match = self._app.match(sent.method, sent.path)
             if match is None:
                 return Response(status_code=404)
-            encoded = [(name.encode(), value.encode()) for name, value in [("host", parts.netloc), *fields]]
-            payload = encode_request(method.upper(), target.encode(), match.values, body, encoded)
-            result, answer = await self._app.invoke(match.target, payload, {}, Response())
+            result, answer = await self._app.invoke(match.target, sent.payload(match.values), {}, Response())
             if answer is None:
                 assert result.error is not None
                 result.status_code, result.content = 500, user_traceback(result.error).encode(errors="replace")
@@ -109,7 +97,7 @@ class _Client(ABC, Generic[Answered, Invoked]):
             found, result.content = decode_response(answer.parts)
             result.status_code = answer.status
             result.headers = Headers([(name.decode(), value.decode(errors="replace")) for name, value in found])
-            result.outputs = _outputs(answer.outputs)
+            result.outputs = decode_outputs(answer.outputs)
             return result
 
         answered: Answered = self._run(work)
@@ -170,7 +158,7 @@ class _Client(ABC, Generic[Answered, Invoked]):
         data: Any = None,
         /,
         *,
-        past_due: bool = False,
+        past_due: bool | None = None,
         metadata: Mapping[str, Any] | None = None,
         retry: Retry | None = None,
         **values: Any,
@@ -179,7 +167,7 @@ class _Client(ABC, Generic[Answered, Invoked]):
 
         :param name: the function's name.
         :param data: what the trigger gives: a queue's message, a blob's content. A timer needs none.
-        :param past_due: whether a timer is late.
+        :param past_due: whether a timer is late. If left out, it is if its time by the client's clock has passed.
         :param metadata: see :meth:`invoke`.
         :param retry: see :meth:`invoke`.
         :param values: the function's other inputs by name.
@@ -189,7 +177,9 @@ class _Client(ABC, Generic[Answered, Invoked]):
         async def work() -> InvocationResult:
             bound = self._app.bound(name)
             binding = bound.trigger.binding
-            given = timer_data(past_due, self.clock) if binding.type == "timerTrigger" and data is None else data
+            given = data
+            if binding.type == "timerTrigger" and data is None:
+                given = self._app.timers.fire(bound.function.name, past_due)
             if given is None:
                 raise ConfigurationError(
                     f"a {binding.type} gives data, and trigger({name!r}) says none",
@@ -199,6 +189,28 @@ class _Client(ABC, Generic[Answered, Invoked]):
 
         invoked: Invoked = self._run(work)
         return invoked
+
+    def advance(self, by: timedelta | None = None, **units: float) -> Passed:
+        """Let time pass: the clock moves on, and the timers that are due meanwhile run, each at its time.
+
+        :param by: how much time; or say it in units, as in ``advance(hours=1)``.
+        :param units: what :class:`datetime.timedelta` takes.
+        :returns: how their invocations ended, in order.
+        """
+
+        async def work() -> list[InvocationResult]:
+            until, results = self.clock.now() + (by or timedelta()) + timedelta(**units), []
+            while (due := self._app.timers.due(until)) is not None:
+                moment, name = due
+                self.clock.set(max(moment, self.clock.now()))
+                bound = self._app.bound(name)
+                data = {bound.trigger.binding.name: self._app.timers.fire(name, None)}
+                results.append(await self._invoke(bound, data, {}, None))
+            self.clock.set(until)
+            return results
+
+        passed: Passed = self._run(work)
+        return passed
 
     async def _invoke(
         self, bound: BoundFunction, values: Mapping[str, Any], metadata: Mapping[str, Any], retry: Retry | None
@@ -221,11 +233,11 @@ class _Client(ABC, Generic[Answered, Invoked]):
             payload = encode_trigger(sent, metadata=known, retry=retry)
         result, answer = await self._app.invoke(name, payload, given, InvocationResult())
         if answer is not None:
-            result.outputs = _outputs(answer.outputs)
+            result.outputs = decode_outputs(answer.outputs)
         return result
 
 
-class FunctionAppClient(_Client[Response, InvocationResult]):
+class FunctionAppClient(_Client[Response, InvocationResult, list[InvocationResult]]):
     """Runs a function app in this process, with its extensions, and calls its functions::
 
         with FunctionAppClient("path/to/app") as client:
@@ -247,7 +259,7 @@ class FunctionAppClient(_Client[Response, InvocationResult]):
     :raises ConfigurationError: if ``app`` is no app.
     """
 
-    _portal: _Portal | None = None
+    _portal: Portal | None = None
 
     def __enter__(self) -> FunctionAppClient:
         """Load the app.
@@ -270,10 +282,10 @@ class FunctionAppClient(_Client[Response, InvocationResult]):
                 portal.stop()
                 stage.remove(self._app.world)
 
-    def _open(self) -> _Portal:
+    def _open(self) -> Portal:
         if self._portal is None:
             stage.add(self._app.world)
-            portal = _Portal()
+            portal = Portal()
             try:
                 portal.run(self._app.load())
             except BaseException:
@@ -293,7 +305,9 @@ class FunctionAppClient(_Client[Response, InvocationResult]):
             stage.release(before)
 
 
-class AsyncFunctionAppClient(_Client[Awaitable[Response], Awaitable[InvocationResult]]):
+class AsyncFunctionAppClient(
+    _Client[Awaitable[Response], Awaitable[InvocationResult], Awaitable[list[InvocationResult]]]
+):
     """The same for tests that are coroutines: async functions run on the test's own loop::
 
         async with AsyncFunctionAppClient("path/to/app") as client:
@@ -332,55 +346,3 @@ class AsyncFunctionAppClient(_Client[Awaitable[Response], Awaitable[InvocationRe
             return await work()
         finally:
             stage.release(before)
-
-
-class _Portal:
-    """An event loop in a thread of its own."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="function app", daemon=True)
-        self._thread.start()
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine there and wait for it."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
-
-    def stop(self) -> None:
-        """End the loop with all tasks that are left on it."""
-
-        async def cancel_all() -> None:
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await self._loop.shutdown_asyncgens()
-
-        with contextlib.suppress(asyncio.CancelledError):
-            self.run(cancel_all())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
-def _body(
-    content: bytes | str | None, json: Any, data: Mapping[str, Any] | None
-) -> tuple[bytes, list[tuple[str, str]]]:
-    if (content is not None) + (json is not None) + (data is not None) > 1:
-        raise ConfigurationError("a request has one body: content, json or data")
-    if json is not None:
-        return json_codec.dumps(json).encode(), [("content-type", "application/json")]
-    if data is not None:
-        return urlencode(data, doseq=True).encode(), [("content-type", "application/x-www-form-urlencoded")]
-    if isinstance(content, str):
-        return content.encode(), [("content-type", "text/plain; charset=utf-8")]
-    return content or b"", []
-
-
-def _outputs(parts: Sequence[bytes]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, kind, data in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
-        found[name.decode()] = (
-            data if kind == b"bytes" else json_codec.loads(data) if kind == b"json" else data.decode()
-        )
-    return found

@@ -1,10 +1,10 @@
-"""Python values as inputs of functions: the way they would come from the host, or as they are."""
+"""Python values as inputs of functions, the way they would come from the host or as they are; and outputs as values."""
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -43,16 +43,6 @@ def encode_inputs(bound: BoundFunction, values: Mapping[str, Any]) -> tuple[list
     return sent, given
 
 
-def timer_data(past_due: bool, clock: Clock) -> dict[str, Any]:
-    """What the host sends to a timer trigger."""
-    now = clock.now().isoformat()
-    return {
-        "Schedule": {"AdjustForDST": True},
-        "ScheduleStatus": {"Last": now, "LastUpdated": now, "Next": now},
-        "IsPastDue": past_due,
-    }
-
-
 def metadata_for(binding: Binding, clock: Clock) -> dict[str, Any]:
     """What the host would tell of a trigger besides its data."""
     now = clock.now()
@@ -71,6 +61,14 @@ def metadata_for(binding: Binding, clock: Clock) -> dict[str, Any]:
 def unknown_inputs(bound: BoundFunction, values: Mapping[str, Any]) -> list[str]:
     """Names of values that are no inputs of the function."""
     return [name for name in values if name not in bound.inputs]
+
+
+def decode_outputs(parts: Sequence[bytes]) -> dict[str, Any]:
+    """What the host would be sent for outputs, by name: text, bytes, or what JSON stands for."""
+    found: dict[str, Any] = {}
+    for name, kind, data in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+        found[name.decode()] = data if kind == b"bytes" else json.loads(data) if kind == b"json" else data.decode()
+    return found
 
 
 def _time(moment: datetime) -> str:

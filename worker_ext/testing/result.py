@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from ..invocation import LogRecord
+from ..invocation import LogRecord, TimelineEntry
 
 
 @dataclass(repr=False)
@@ -22,7 +22,8 @@ class InvocationResult:
         returned is ``$return``, unless it is the HTTP response.
     :ivar error: what it raised, or why its input or output could not be converted; ``None`` if it succeeded.
     :ivar logs: the lines that it, its hooks and its libraries logged or printed, in order.
-    :ivar timeline: which hooks ran and for how long; ``None`` where the worker does not tell.
+    :ivar timeline: what has run for it, hooks and function, in the order of their beginnings: when, how long, and what
+        it raised.
     """
 
     function: str = ""
@@ -31,7 +32,7 @@ class InvocationResult:
     outputs: dict[str, Any] = field(default_factory=dict)
     error: BaseException | None = None
     logs: list[LogRecord] = field(default_factory=list)
-    timeline: Any = None
+    timeline: list[TimelineEntry] = field(default_factory=list)
 
     @property
     def succeeded(self) -> bool:

@@ -127,13 +127,15 @@ class World:
 
     @contextlib.contextmanager
     def loading(self) -> Iterator[None]:
-        """While the block runs, what a fresh app consists of is imported anew, even if it has been imported before."""
-        hidden: dict[str, ModuleType] = {}
+        """While the block runs, what is this world's own is imported anew, even if it has been imported before.
+
+        That is a fresh app, and extensions that settings name.
+        """
+        packages = _packages(self._outer_extensions) - _packages_of(self._shared)
+        hidden = {name: module for name, module in sys.modules.items() if self._owns(name, module, packages)}
+        for name in hidden:
+            del sys.modules[name]
         if self._fresh:
-            packages = _packages(self._outer_extensions) - _packages_of(self._shared)
-            hidden = {name: module for name, module in sys.modules.items() if self._owns(name, module, packages)}
-            for name in hidden:
-                del sys.modules[name]
             # The folder of the tests can hold an app as well, and be searched before.
             sys.path[:] = [entry for entry in sys.path if not self._hides_the_app(Path(entry))]
         importlib.invalidate_caches()

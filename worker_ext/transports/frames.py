@@ -150,6 +150,26 @@ class FrameConnection(AnyThreadProtocol):
         except ProtocolError as error:
             self._fail(error)
 
+    def hand_over(self) -> tuple[int, Decoder]:
+        """Read no more on the event loop; gives the socket's descriptor and what cuts its bytes into frames.
+
+        Whoever reads from now on tells the end of it with :meth:`read_elsewhere_ended`.
+        """
+        assert self._transport is not None
+        self._transport.pause_reading()
+        return self._descriptor, self._decoder
+
+    def read_elsewhere_ended(self, error: ProtocolError | None) -> None:
+        """End the connection: the other side has gone, or has sent what makes no sense. Any thread may call this."""
+
+        def end() -> None:
+            if error is not None:
+                self._fail(error)
+            elif self._transport is not None:
+                self._transport.abort()
+
+        self._loop.call_soon_threadsafe(end)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner that the other side has gone (called by asyncio)."""
         with self._lock:

@@ -171,7 +171,7 @@ class GrpcStream(AnyThreadProtocol):
             self._read_headers(dict(event.headers))  # type: ignore[arg-type]
         elif isinstance(event, StreamEnded):
             self._reason = self._reason or ""
-        elif isinstance(event, StreamReset):
+        elif isinstance(event, StreamReset) and self._reason is None:  # a server may reset what it has ended
             self._reason = f"the call was reset (HTTP/2 error {event.error_code})"
         elif isinstance(event, ConnectionTerminated) and event.error_code:
             self._reason = f"the connection was ended (HTTP/2 error {event.error_code})"

@@ -10,7 +10,8 @@ A handler is called with each complete request, in the thread of the event loop,
     ...
     await server.drain(30)
 
-A body that is made piece by piece is streamed: see :mod:`worker_ext.transports.http1_stream`.
+A body that is made piece by piece is streamed: see :mod:`worker_ext.transports.http1_stream`; so is one that is read
+piece by piece: :mod:`worker_ext.transports.http1_incoming`.
 
 It works on any event loop. The requests of one connection are handed on one after the other, also when they are
 pipelined; a request to upgrade to another protocol is answered like any other.
@@ -25,11 +26,12 @@ from time import monotonic
 
 from .http1_connection import Connection, ErrorBody, Service
 from .http1_exchange import Exchange
+from .http1_incoming import RequestStream
 from .http1_reader import Limits
 from .http1_request import Header
 from .http1_stream import ResponseStream
 
-__all__ = ["ErrorBody", "Exchange", "Header", "HttpServer", "Limits", "ResponseStream"]
+__all__ = ["ErrorBody", "Exchange", "Header", "HttpServer", "Limits", "RequestStream", "ResponseStream"]
 
 _BACKLOG = 1024
 """Connections that the system keeps until they are accepted; asyncio's 100 turns away bursts."""
@@ -46,14 +48,21 @@ class HttpServer:
     :param handle: called with each request. What it raises is logged, and answered with 500.
     :param limits: what a client may make the server hold or wait for.
     :param error_body: makes the body of an answer that the server gives itself.
+    :param streams: tells of a request with a body to come whether that is streamed; the others are handed on when all
+        of it has come.
     """
 
     def __init__(
-        self, handle: Callable[[Exchange], None], *, limits: Limits | None = None, error_body: ErrorBody = plain_error
+        self,
+        handle: Callable[[Exchange], None],
+        *,
+        limits: Limits | None = None,
+        error_body: ErrorBody = plain_error,
+        streams: Callable[[Exchange], bool] | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self._emptied = asyncio.Event()
-        self._service = Service(handle, self._limits, error_body, self._emptied.set)
+        self._service = Service(handle, self._limits, error_body, self._emptied.set, streams=streams)
         self._listeners: list[asyncio.Server] = []
         self._timer: asyncio.TimerHandle | None = None
         shortest = min(

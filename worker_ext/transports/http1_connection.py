@@ -7,6 +7,7 @@ A complete request waits in line until those before it are answered, and is then
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class Service:
     emptied: Callable[[], None]
     """Called whenever the last connection has gone."""
     connections: set[Connection] = field(default_factory=set)
+    streams: Callable[[Exchange], bool] | None = None
+    """Tells of a request with a body to come whether that is streamed (:mod:`.http1_incoming`)."""
     heads: ResponseHeads = field(default_factory=ResponseHeads)
     draining: bool = False
     """Whether each connection is to close after the answer that is due on it."""
@@ -75,7 +78,7 @@ class Connection(asyncio.Protocol):
         """The answer to it, if that is on its way."""
         self._service = service
         self._transport: asyncio.Transport
-        self._reader = RequestReader(self, service.limits)
+        self._reader = RequestReader(self, service.limits, service.streams)
         self._waiting = self._reader.complete
         self._refusal: Refusal | None = None  # the last answer of this connection, due when none is due before it
         self._advancing = False
@@ -130,6 +133,8 @@ class Connection(asyncio.Protocol):
         else:
             if self._waiting or reader.continue_due:
                 self._advance()
+            elif reader.is_ahead:
+                self.regulate_reading()
 
     def eof_received(self) -> None:
         """Let the transport close: see :attr:`Exchange.on_disconnect` for why half a connection is none."""
@@ -158,7 +163,7 @@ class Connection(asyncio.Protocol):
             headers,
             body,
             head_only=exchange.method == "HEAD",
-            keep_alive=exchange.keep_alive and not service.draining,
+            keep_alive=self._stays_open(exchange),
             http_1_0=exchange.http_version == "1.0",
         )
         if len(body) <= _ONE_WRITE:
@@ -176,7 +181,7 @@ class Connection(asyncio.Protocol):
             status,
             headers,
             head_only=exchange.method == "HEAD",
-            keep_alive=exchange.keep_alive and not service.draining,
+            keep_alive=self._stays_open(exchange),
             http_1_0=exchange.http_version == "1.0",
         )
         self.stream = stream = ResponseStream(self, body, keep_alive)
@@ -196,6 +201,11 @@ class Connection(asyncio.Protocol):
         """Close at once, as a streamed answer cannot be completed."""
         self.current = self.stream = None
         self._transport.abort()
+
+    def _stays_open(self, exchange: Exchange) -> bool:
+        """Whether another request can follow; not behind a body that is still coming."""
+        is_read = exchange.incoming is None or exchange.incoming.complete
+        return exchange.keep_alive and is_read and not self._service.draining
 
     def _answered(self, keep_alive: bool) -> None:
         """Go on after an answer."""
@@ -233,7 +243,10 @@ class Connection(asyncio.Protocol):
             elif waited > (limits.write_timeout if unsent else limits.linger):
                 self._transport.abort()
         elif self.current is not None:
-            pass  # how long an answer may take is for those who make it to say
+            # How long an answer may take is for those who make it to say; not how long the client takes for the body.
+            if self.current.incoming is not None and self._reader.partial and not self._paused:
+                with contextlib.suppress(Refusal):
+                    self._reader.check_time(now)
         elif self._reader.partial:
             try:
                 self._reader.check_time(now)
@@ -262,10 +275,13 @@ class Connection(asyncio.Protocol):
                     break
         finally:
             self._advancing = False
-        self._regulate_reading()
+        self.regulate_reading()
 
     def _hand_on(self, exchange: Exchange) -> None:
         self.current = exchange
+        if exchange.incoming is not None and self._reader.continue_due:
+            self._reader.continue_due = False
+            self._transport.write(CONTINUE)
         try:
             self._service.handle(exchange)
         except Exception:
@@ -275,9 +291,9 @@ class Connection(asyncio.Protocol):
             else:
                 exchange.respond(500, *self._service.error_body(500, "The server failed to handle the request."))
 
-    def _regulate_reading(self) -> None:
-        """Read on only while not too many requests wait."""
-        pause = len(self._waiting) >= self._service.limits.pipelined
+    def regulate_reading(self) -> None:
+        """Read on only while not too many requests wait, nor too much of a body that is streamed."""
+        pause = len(self._waiting) >= self._service.limits.pipelined or self._reader.is_ahead
         if pause is not self._paused and not self._closing:
             self._paused = pause
             if pause:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from .http1_incoming import RequestStream
 from .http1_request import Header
 from .http1_stream import ResponseStream
 
@@ -15,6 +16,9 @@ class Responder(Protocol):
     current: Exchange | None
     stream: ResponseStream | None
     client: tuple[Any, ...] | None
+
+    def regulate_reading(self) -> None:
+        """Let the client go on sending, or wait, as what it has sent is taken."""
 
     def answer(self, exchange: Exchange, status: int, headers: Sequence[Header], body: bytes) -> None:
         """Write the answer to the current exchange."""
@@ -31,6 +35,7 @@ class Exchange:
         "body",
         "headers",
         "http_version",
+        "incoming",
         "keep_alive",
         "method",
         "on_disconnect",
@@ -50,7 +55,9 @@ class Exchange:
     headers: list[Header]
     """All header fields in the order sent, repeated ones too; names in lower case, values without outer blanks."""
     body: bytes
-    """The whole body."""
+    """The whole body; empty where that is streamed."""
+    incoming: RequestStream | None
+    """The body as it comes, where the server was told to stream it."""
     http_version: str
     """``1.1`` or ``1.0``."""
     keep_alive: bool
@@ -75,6 +82,7 @@ class Exchange:
         self.path, _, self.query = target.decode("ascii").partition("?")
         self.headers = headers
         self.body = b""
+        self.incoming = None
         self.http_version = http_version
         self.keep_alive = keep_alive
         self.on_disconnect = None

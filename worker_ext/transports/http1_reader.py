@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from .http1_exchange import Exchange, Responder
+from .http1_incoming import RequestStream
 from .http1_request import Header, Refusal, read_head
 
 # What has been read of a request that is not complete.
@@ -53,6 +55,7 @@ class RequestReader:
 
     :param connection: what the exchanges are answered through.
     :param limits: what a client may make this hold.
+    :param streams: tells of a request with a body to come whether that is streamed.
     """
 
     __slots__ = (
@@ -61,10 +64,13 @@ class RequestReader:
         "_exchange",
         "_fed",
         "_headers",
+        "_incoming",
         "_limits",
         "_parser",
         "_since",
         "_stalled",
+        "_streamed",
+        "_streams",
         "_target",
         "_upgrading",
         "complete",
@@ -72,7 +78,9 @@ class RequestReader:
         "partial",
     )
 
-    def __init__(self, connection: Responder, limits: Limits) -> None:
+    def __init__(
+        self, connection: Responder, limits: Limits, streams: Callable[[Exchange], bool] | None = None
+    ) -> None:
         self.complete: deque[Exchange] = deque()
         """The requests read, for the connection to take."""
         self.partial: int = _NOTHING
@@ -81,6 +89,9 @@ class RequestReader:
         """Whether the client waits for ``100 Continue``."""
         self._connection = connection
         self._limits = limits
+        self._streams = streams
+        self._incoming: RequestStream | None = None  # the body that is being read, if it is streamed
+        self._streamed = 0  # bytes of it
         self._parser: HttpRequestParser | None = HttpRequestParser(self)
         self._target = b""
         self._headers: list[Header] = []
@@ -127,6 +138,14 @@ class RequestReader:
         self.continue_due = False
         self._exchange = self._upgrading = None
         self._body = b""
+        if self._incoming is not None:
+            self._incoming.fail("the rest of the request's body has not come")
+            self._incoming = None
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether a streamed body comes faster than it is taken."""
+        return self._incoming is not None and self._incoming.is_ahead
 
     def restart_clock(self) -> None:
         """Begin the time for a partial request anew: until now, the client has been kept waiting."""
@@ -194,9 +213,16 @@ class RequestReader:
             self._upgrading = exchange
         else:
             self._exchange = exchange
+            if length != 0 and self._streams is not None and self._streams(exchange):
+                exchange.incoming = self._incoming = RequestStream(self._connection.regulate_reading)
+                self._streamed = 0
+                self.complete.append(exchange)
 
     def on_body(self, part: bytes) -> None:
         """A piece of a body."""
+        if self._incoming is not None:
+            self._stream(self._incoming, part)
+            return
         body = self._body
         if len(body) + len(part) > self._limits.body:
             raise self._body_too_large()
@@ -214,13 +240,24 @@ class RequestReader:
         exchange = self._exchange
         if exchange is None:
             return
-        exchange.body = bytes(self._body)
         self._exchange = None
-        self._body = b""
         self.partial = _NOTHING
         self.continue_due = False
         self._stalled = -1
+        if self._incoming is not None:
+            self._incoming.end()
+            self._incoming = None
+            return
+        exchange.body = bytes(self._body)
+        self._body = b""
         self.complete.append(exchange)
+
+    def _stream(self, incoming: RequestStream, part: bytes) -> None:
+        self._streamed += len(part)
+        if self._streamed > self._limits.body:
+            raise self._body_too_large()
+        self._stalled = -1
+        incoming.feed(part)
 
     def _lead_past_upgrade(self, exchange: Exchange) -> None:
         """Let the parser read the body of a request that asks for another protocol.

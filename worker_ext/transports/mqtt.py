@@ -1,24 +1,20 @@
 """An MQTT client on an asyncio loop: connected again and again, with messages that are acknowledged by hand.
 
-paho-mqtt speaks the protocol; here it is driven by the loop's own readers and writers, so that no message crosses
-threads. MQTT 5 is tried first, for its user properties and reasons; a broker that does not know it gets 3.1.1.
+MQTT 5 is tried first, for its user properties and its reasons; a broker that does not know it gets 3.1.1.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
-
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.subscribeoptions import SubscribeOptions
+from typing import NamedTuple, Protocol, cast
 
 from ..errors import ProtocolError
+from . import mqtt_codec as codec
 from .mqtt_broker import Broker
+from .mqtt_codec import Kind, UserProperties
 
 BACKOFF = (0.5, 60.0)
 """Seconds between attempts to connect: the first pause and the longest."""
@@ -26,13 +22,12 @@ BACKOFF = (0.5, 60.0)
 KEEPALIVE = 60
 """Seconds without traffic after which the connection is checked."""
 
-_NEVER = 0xFFFFFFFF  # the session's expiry
-_RECEIVE_MAXIMUM = 100
-_UNSUPPORTED = {1, 0x84}  # "unacceptable protocol version" of 3.1.1, "unsupported protocol version" of 5
-_PATIENCE = 5.0  # seconds that a broker has to answer our CONNECT
-_TICK = 1.0  # seconds between looks at the keep-alive
+LARGEST = 256 * 1024 * 1024
+"""The most bytes of a packet: what MQTT allows."""
 
-UserProperties = Sequence[tuple[str, str]]
+_PATIENCE = 5.0  # seconds that a broker has to accept a connection, and again to answer CONNECT
+_RECEIVE_MAXIMUM = 100  # messages that may be unacknowledged, in either direction
+_UNSUPPORTED = {1, 0x84}
 
 
 class Received(NamedTuple):
@@ -72,7 +67,16 @@ class MqttListener(Protocol):
         """A message has come. With QoS 1 it must be acknowledged (:meth:`MqttClient.acknowledge`)."""
 
 
-class MqttClient:
+class _Outgoing(NamedTuple):
+    """A message with QoS 1 on its way to the broker."""
+
+    topic: str
+    payload: bytes
+    properties: UserProperties
+    done: Callable[[str], None] | None
+
+
+class MqttClient(asyncio.Protocol):
     """One client of a broker, with a session that survives its connections.
 
     :param broker: where to connect.
@@ -80,6 +84,7 @@ class MqttClient:
     :param listener: told what happens.
     :param subscriptions: (topic filter, QoS) of what is subscribed to.
     :raises ConfigurationError: if a file for TLS cannot be used.
+    :ivar is_connected: whether the broker has accepted us.
     """
 
     def __init__(
@@ -93,21 +98,27 @@ class MqttClient:
         self._loop = asyncio.get_running_loop()
         self._modern = broker.modern  # MQTT 5
         self._known = False  # whether the broker has accepted us once: then it speaks this version
-        self._answered = False  # whether the broker has understood our CONNECT
-        self._socket_opened = False
         self._subscribed = False
-        self._client = self._make()
         self._pause = 0.0
-        self._reason = ""
-        self._socket: Any = None
-        self._paused = False
-        self._writing = False
-        self._published: dict[int, Callable[[str], None]] = {}
-        self._subscribing: dict[int, str] = {}
-        self._largest: int | None = None
         self._task: asyncio.Task[None] | None = None
-        self._lost = asyncio.Event()
-        self.connection = 0
+        self._transport: asyncio.Transport | None = None
+        self._batch: list[bytes] | None = None
+        self._decoder = codec.Decoder(LARGEST)
+        self._understood = False  # whether the broker has understood our CONNECT
+        self._settled = asyncio.Event()  # it has answered, or the connection has been lost
+        self._lost = asyncio.Event()  # the connection is of no use any more
+        self._gone = asyncio.Event()  # it has ended
+        self._reason = ""
+        self._held = False  # whether somebody wants to receive nothing for now
+        self._congested = False
+        self._sent_at = self._received_at = 0.0
+        self._mid = 0
+        self._outgoing: dict[int, _Outgoing] = {}  # not acknowledged yet, the oldest first
+        self._queue: deque[_Outgoing] = deque()
+        self._window = _RECEIVE_MAXIMUM
+        self._largest = LARGEST
+        self._keepalive = float(KEEPALIVE)
+        self._connection = 0
         self.is_connected = False
 
     def start(self) -> None:
@@ -118,12 +129,11 @@ class MqttClient:
         """Disconnect; the session stays."""
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
-        self._client.disconnect()
-        self._forget_socket()
-        self._client.loop_misc()
+            await asyncio.wait([self._task])
+        if self._transport is not None:
+            if self.is_connected:
+                self._write(codec.DISCONNECT)
+            self._transport.close()
 
     def publish(
         self,
@@ -140,218 +150,239 @@ class MqttClient:
         :raises ProtocolError: if it cannot be published: the topic is none, or the message is larger than the broker
             takes.
         """
-        if self._largest is not None and len(payload) + len(topic) + 64 > self._largest:
+        if len(payload) + len(topic) + 64 > self._largest:
             raise ProtocolError(f"{len(payload)} bytes are more than the {self._largest} that the broker takes")
-        extra = None
-        if properties and self._modern:
-            extra = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            extra.UserProperty = list(properties)
-        try:
-            info = self._client.publish(topic, payload, qos, properties=extra)
-        except ValueError as error:
-            raise ProtocolError(f"a message cannot be published to {topic!r}: {error}") from None
-        self._write_rest()
-        if done is None:
+        if not qos:
+            data = codec.publish(topic, payload, 0, 0, duplicate=False, modern=self._modern, properties=properties)
+            if self.is_connected:
+                self._write(data)
+            if done is not None:
+                done("")
             return
-        if qos:
-            self._published[info.mid] = done
+        message = _Outgoing(topic, payload, properties, done)
+        if self.is_connected and not self._queue and len(self._outgoing) < self._window:
+            self._send(message)
         else:
-            done("")
+            self._queue.append(message)
 
     def acknowledge(self, message: Received) -> bool:
         """Acknowledge a message, and tell whether that was possible: it is not when its connection has ended.
 
         Then the broker will deliver it again, if it had QoS 1.
         """
-        if message.connection != self.connection or not self.is_connected:
+        if message.connection != self._connection or not self.is_connected:
             return False
         if message.qos:
-            self._client.ack(message.mid, message.qos)
-            self._write_rest()
+            self._write(codec.puback(message.mid))
         return True
 
     def pause(self) -> None:
-        """Receive nothing for a while."""
-        if not self._paused:
-            self._paused = True
-            if self._socket is not None and self.is_connected:
-                self._loop.remove_reader(self._socket)
+        """Receive nothing for a while: the broker keeps what comes, as long as it can."""
+        self._held = True
+        self._steer()
 
     def resume(self) -> None:
         """Receive again."""
-        if self._paused:
-            self._paused = False
-            if self._socket is not None and self.is_connected:
-                self._loop.add_reader(self._socket, self._readable)
-                self._loop.call_soon(self._readable)
+        self._held = False
+        self._steer()
 
     # The connection
 
     async def _run(self) -> None:
         first, longest = BACKOFF
         while True:
-            self._lost.clear()
-            self._reason = ""
-            self._answered = False
-            error = await self._connect()
-            if error is None:
-                await self._serve()
-                error = self._reason or "the connection was lost"
-            self._forget_socket()
+            understood = True
+            try:
+                understood = await self._connect()
+                await self._look_after()
+                problem = self._reason or "the connection was lost"
+            except (OSError, TimeoutError) as error:
+                problem = getattr(error, "strerror", None) or str(error) or "it cannot be reached in time"
+            except Exception as error:  # of ours, or of the event loop: it must not end the client
+                problem = repr(error)
             was_connected, self.is_connected = self.is_connected, False
-            if self._socket_opened and not self._answered and not self._known:
-                self._modern = self._broker.modern and not self._modern
-                self._client = self._make()
-                if self._broker.modern and not self._modern:  # the pause comes when neither version was understood
+            if self._transport is not None:
+                self._transport.abort()
+                self._transport = None
+                await self._gone.wait()  # its end must not be taken for that of the next connection
+            if not understood and self._broker.modern:
+                self._modern = not self._modern
+                if not self._modern:  # the pause comes when neither version has been understood
                     continue
             self._pause = first if was_connected else min(max(first, self._pause * 2), longest)
-            self._listener.disconnected(error, self._pause)
+            self._listener.disconnected(problem, self._pause)
             await asyncio.sleep(self._pause)
 
-    async def _serve(self) -> None:
-        """Look after the limits of time until the connection is lost."""
-        opened = self._loop.time()
-        while not self._lost.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._lost.wait(), _TICK)
-            self._client.loop_misc()
-            self._write_rest()
-            if not self.is_connected and self._loop.time() - opened > _PATIENCE:
-                self._reason = self._reason or "it does not answer"
-                self._client.disconnect()  # paho closes the socket once that is written
-                return
+    async def _connect(self) -> bool:
+        """Connect and have the broker accept us; returns whether it has understood what we said.
 
-    async def _connect(self) -> str | None:
-        """Open a connection and send CONNECT; returns why that failed. It may block, and so runs on a thread."""
-        self.connection += 1
-        self._socket_opened = False
-        options: dict[str, Any] = {}
-        if self._modern:
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.SessionExpiryInterval = _NEVER
-            properties.ReceiveMaximum = _RECEIVE_MAXIMUM
-            options = {"clean_start": False, "properties": properties}
-        try:
-            await asyncio.to_thread(self._client.connect, self._broker.host, self._broker.port, KEEPALIVE, **options)
-        except (OSError, ValueError) as error:
-            return str(getattr(error, "strerror", None) or error)
-        self._socket = self._client.socket()
-        if self._socket is None:
-            return "the connection was lost"
-        self._socket_opened = True
-        self._loop.add_reader(self._socket, self._readable)
-        self._write_rest()
-        return None
-
-    def _make(self) -> paho.Client:
-        version = paho.MQTTv5 if self._modern else paho.MQTTv311
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            self._client_id,
-            clean_session=None if self._modern else False,
-            protocol=version,
-            manual_ack=True,
-            reconnect_on_failure=False,
+        :raises OSError: if it cannot be reached.
+        :raises TimeoutError: if it cannot be reached in time.
+        """
+        self._connection += 1
+        self._lost.clear()
+        self._settled.clear()
+        self._understood = False
+        self._decoder = codec.Decoder(LARGEST)
+        self._reason = ""
+        host, port = self._broker.host, self._broker.port
+        name = host if self._tls is not None else None
+        await asyncio.wait_for(
+            self._loop.create_connection(lambda: self, host, port, ssl=self._tls, server_hostname=name), _PATIENCE
         )
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        client.on_subscribe = self._on_subscribe
-        client.on_publish = self._on_publish
-        client.on_message = self._on_message
-        client.on_socket_close = self._on_socket_close
-        client.username_pw_set(self._broker.username, self._broker.password)
-        if self._tls is not None:
-            client.tls_set_context(self._tls)
-        return client
-
-    def _readable(self) -> None:
-        client = self._client
-        client.loop_read()
-        while self._socket is not None and self._tls is not None and self._socket.pending() and not self._paused:
-            client.loop_read()
-        self._write_rest()
-
-    def _write_rest(self) -> None:
-        """Write what waits, and have the loop call again if the socket takes no more for now."""
-        client = self._client
-        if client.want_write() and self._socket is not None:
-            client.loop_write()
-            if client.want_write() and not self._writing and self._socket is not None:
-                self._writing = True
-                self._loop.add_writer(self._socket, self._writable)
-
-    def _writable(self) -> None:
-        client = self._client
-        client.loop_write()
-        if not client.want_write() and self._writing and self._socket is not None:
-            self._writing = False
-            self._loop.remove_writer(self._socket)
-
-    def _forget_socket(self) -> None:
-        if self._socket is not None:
-            with contextlib.suppress(OSError, ValueError):  # it is closed already
-                self._loop.remove_reader(self._socket)
-                self._loop.remove_writer(self._socket)
-        self._socket = None
-        self._writing = False
-
-    # What paho tells
-
-    def _on_socket_close(self, _client: paho.Client, _data: Any, socket: Any) -> None:
-        if socket is self._socket:
-            self._forget_socket()
-            self._lost.set()
-
-    def _on_connect(self, client: paho.Client, _data: Any, flags: Any, reason: Any, properties: Any) -> None:
-        if reason.is_failure:
-            self._reason = str(reason)
-            self._answered = reason.value not in _UNSUPPORTED
-            return
-        self._answered = True
-        self._known = self.is_connected = True
-        self._paused = False
-        self._pause = 0.0
-        self._largest = getattr(properties, "MaximumPacketSize", None)
-        self._listener.connected(session_present=flags.session_present)
-        if not flags.session_present or not self._subscribed:
-            for topic, qos in self._subscriptions:
-                self._subscribe(client, topic, qos)
-
-    def _subscribe(self, client: paho.Client, topic: str, qos: int) -> None:
-        if self._modern:  # retained messages only with a new subscription, not each time that we start
-            options = SubscribeOptions(qos=qos, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
-            _, mid = client.subscribe(topic, options=options)
-        else:
-            _, mid = client.subscribe(topic, qos)
-        if mid is not None:
-            self._subscribing[mid] = topic
-
-    def _on_subscribe(self, _client: paho.Client, _data: Any, mid: int, reasons: Any, _properties: Any) -> None:
-        topic = self._subscribing.pop(mid, "")
-        if reasons and reasons[0].is_failure:
-            self._listener.refused(topic, str(reasons[0]))
-        else:
-            self._subscribed = True
-
-    def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        self._reason = self._reason or str(reason)
-        self._lost.set()
-
-    def _on_publish(self, _client: paho.Client, _data: Any, mid: int, reason: Any, _properties: Any) -> None:
-        done = self._published.pop(mid, None)
-        if done is not None:
-            done(str(reason) if reason.is_failure else "")
-
-    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        properties = getattr(message.properties, "UserProperty", ()) if self._modern else ()
-        self._listener.received(
-            Received(
-                message.topic,
-                bytes(message.payload),
-                message.qos,
-                message.mid,
-                message.dup,
-                properties,
-                self.connection,
+        broker = self._broker
+        self._write(
+            codec.connect(
+                self._client_id,
+                KEEPALIVE,
+                modern=self._modern,
+                username=broker.username,
+                password=broker.password,
+                receive_maximum=_RECEIVE_MAXIMUM,
             )
         )
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._settled.wait(), _PATIENCE)
+        if not self.is_connected and not self._lost.is_set():
+            self._lose("it does not answer")
+        return self._known or self._understood
+
+    async def _look_after(self) -> None:
+        """Keep the connection alive until it is lost."""
+        while not self._lost.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._lost.wait(), self._keepalive / 4)
+            now = self._loop.time()
+            if now - self._sent_at > self._keepalive / 2 or now - self._received_at > self._keepalive / 2:
+                self._write(codec.PINGREQ)
+            if now - self._received_at > self._keepalive * 1.5 and not (self._held or self._congested):
+                self._lose("it does not answer any more")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember the transport (called by asyncio)."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._held = self._congested = False
+        self._gone.clear()
+        self._received_at = self._loop.time()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note the end of the connection (called by asyncio)."""
+        self._gone.set()
+        self._lose((getattr(exc, "strerror", None) or str(exc)) if exc is not None else "")
+
+    def _lose(self, reason: str) -> None:
+        """Give the connection up; the first reason is the one to tell."""
+        self._reason = self._reason or reason
+        self._lost.set()
+        self._settled.set()
+
+    def pause_writing(self) -> None:
+        """Receive nothing while the broker takes nothing (called by asyncio)."""
+        self._congested = True
+        self._steer()
+
+    def resume_writing(self) -> None:
+        """Receive again (called by asyncio)."""
+        self._congested = False
+        self._steer()
+
+    def _steer(self) -> None:
+        """Have the transport read, or not."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._held or self._congested:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def _write(self, data: bytes) -> None:
+        if self._batch is not None:
+            self._batch.append(data)
+        elif self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+            self._sent_at = self._loop.time()
+
+    # What comes
+
+    def data_received(self, data: bytes) -> None:
+        """Decode and handle what has come; what is written meanwhile leaves in one piece (called by asyncio)."""
+        self._received_at = self._loop.time()
+        batch = self._batch = []
+        try:
+            for first, body in self._decoder.feed(data):
+                self._handle(first, body)
+        except ProtocolError as error:
+            self._lose(error.message)
+        finally:
+            self._batch = None
+            if batch:
+                self._write(b"".join(batch))
+
+    def _handle(self, first: int, body: bytes) -> None:
+        kind = first >> 4
+        if kind == Kind.PUBLISH:
+            self._listener.received(Received(*codec.read_publish(first, body, modern=self._modern), self._connection))
+        elif kind == Kind.PUBACK:
+            self._acknowledged(*codec.read_ack(body))
+        elif kind == Kind.CONNACK:
+            self._answered(codec.read_connack(body, modern=self._modern))
+        elif kind == Kind.SUBACK:
+            self._subscribed = True
+            _, codes = codec.read_suback(body, modern=self._modern)
+            for (topic, _qos), code in zip(self._subscriptions, codes, strict=False):
+                if code >= 0x80:
+                    self._listener.refused(topic, codec.reason(code))
+        elif kind == Kind.DISCONNECT:
+            self._lose(codec.reason(body[0]) if body and body[0] else "the broker has ended the connection")
+        elif kind != Kind.PINGRESP:
+            raise ProtocolError(f"the broker sent a packet of the kind {kind}, which is not for a client like this")
+
+    def _answered(self, connack: codec.Connack) -> None:
+        if connack.code:
+            self._understood = connack.code not in _UNSUPPORTED
+            self._lose(codec.reason(connack.code))
+            return
+        self._understood = self._known = self.is_connected = True
+        self._settled.set()
+        self._pause = 0.0
+        properties = connack.properties
+        self._window = min(_RECEIVE_MAXIMUM, properties.get(codec.RECEIVE_MAXIMUM, _RECEIVE_MAXIMUM))
+        self._largest = properties.get(codec.MAXIMUM_PACKET_SIZE, LARGEST)
+        self._keepalive = properties.get(codec.SERVER_KEEP_ALIVE) or float(KEEPALIVE)
+        self._listener.connected(session_present=connack.session_present)
+        if self._subscriptions and not (connack.session_present and self._subscribed):
+            self._write(codec.subscribe(self._next_mid(), self._subscriptions, modern=self._modern))
+        for mid, message in self._outgoing.items():
+            self._send_as(mid, message, duplicate=connack.session_present)
+        self._send_queued()
+
+    def _acknowledged(self, mid: int, code: int) -> None:
+        message = self._outgoing.pop(mid, None)
+        if message is None:
+            return
+        self._send_queued()
+        if message.done is not None:
+            message.done(codec.reason(code) if code >= 0x80 else "")
+
+    # What goes
+
+    def _send_queued(self) -> None:
+        while self._queue and len(self._outgoing) < self._window:
+            self._send(self._queue.popleft())
+
+    def _send(self, message: _Outgoing) -> None:
+        mid = self._next_mid()
+        self._send_as(mid, message, duplicate=False)
+        self._outgoing[mid] = message
+
+    def _send_as(self, mid: int, message: _Outgoing, *, duplicate: bool) -> None:
+        topic, payload, properties, _ = message
+        self._write(
+            codec.publish(topic, payload, 1, mid, duplicate=duplicate, modern=self._modern, properties=properties)
+        )
+
+    def _next_mid(self) -> int:
+        while True:
+            self._mid = self._mid % 0xFFFF + 1
+            if self._mid not in self._outgoing:
+                return self._mid

@@ -1,21 +1,20 @@
 """Names the hooks that take too long, while they do.
 
 A hook that hangs, or blocks the event loop, can say nothing of it, and to measure every call would cost every call. So
-a thread looks now and then which hook is running for each invocation (:attr:`~worker_ext.invocation.Invocation.at`).
+a thread looks now and then which hook is running for each invocation (:attr:`~worker_ext.invocation.Invocation.at`),
+and whether the loop still answers. (To walk the stacks of other threads would tell more, but can crash CPython 3.11.)
 """
 
 from __future__ import annotations
 
-import inspect
+import asyncio
 import logging
 import math
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from time import monotonic, sleep
-from types import CodeType
-from typing import NamedTuple
+from typing import Any
 
 from ..hooks.hook import Hook
 from ..invocation import Invocation, LogRecord
@@ -54,24 +53,34 @@ def slow_after(environ: Mapping[str, str]) -> float:
 
 
 class HookWatch:
-    """Looks at the hooks of running invocations from a thread of its own, until it is collected or stopped.
+    """Looks at the hooks of running invocations from a thread of its own, until it is collected.
 
+    :param loop: the event loop.
     :param running: gives the running invocations; other things among them do not matter.
+    :param task_of: gives the task of an invocation, if it has one.
     :param report: takes the warnings.
     :param slow: seconds after which a hook is warned of.
     """
 
-    def __init__(self, running: Callable[[], Iterable[object]], report: Report, slow: float) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        running: Callable[[], Iterable[object]],
+        task_of: Callable[[Invocation], asyncio.Task[Any] | None],
+        report: Report,
+        slow: float,
+    ) -> None:
+        self._loop = loop
         self._running = running
+        self._task_of = task_of
         self._report = report
         self._slow = slow
-        self._loop_thread = 0
-        self._seen: dict[Invocation, _Sight] = {}
+        self._since: dict[Invocation, tuple[Hook, float]] = {}
+        self._asked: float | None = None  # when the loop was asked to answer, if it has not yet
         self._silent_until: dict[tuple[str, str], float] = {}
 
     def start(self) -> None:
-        """Begin to look. Call this on the event loop's thread."""
-        self._loop_thread = threading.get_ident()
+        """Begin to look."""
         threading.Thread(target=_look_on, args=(weakref.ref(self),), name="hook watch", daemon=True).start()
 
     def look(self, now: float) -> bool:
@@ -80,32 +89,41 @@ class HookWatch:
         :param now: as :func:`time.monotonic` tells it.
         :returns: whether any hook is running.
         """
-        seen = {}
-        on_loop = self._codes_on_loop()
+        since = {}
         for invocation in self._running():
-            hook = invocation.at if isinstance(invocation, Invocation) else None
-            if hook is None:
-                continue
-            assert isinstance(invocation, Invocation)
-            before = self._seen.get(invocation)
-            since = before.since if before is not None and before.hook is hook else now
-            blocks = _code_of(hook) in on_loop
-            blocking_since = (before.blocking_since if since != now and before else None) or now if blocks else None
-            seen[invocation] = _Sight(hook, since, blocking_since)
-            if blocking_since is not None and now - blocking_since >= BLOCKING:
-                self._warn(invocation, hook, now, _BLOCKS.format(seconds=now - blocking_since))
-            elif now - since >= self._slow:
-                self._warn(invocation, hook, now, f"has been running for {now - since:.1f} s")
-        self._seen = seen
-        return bool(seen)
+            if isinstance(invocation, Invocation) and (hook := invocation.at) is not None:
+                before = self._since.get(invocation)
+                since[invocation] = before if before is not None and before[0] is hook else (hook, now)
+        self._since = since
+        self._look_at_loop([one for one, (hook, _) in since.items() if one.function.is_async or hook.is_async], now)
+        for invocation, (hook, begun) in since.items():
+            if now - begun >= self._slow:
+                self._warn(invocation, hook, now, f"has been running for {now - begun:.1f} s")
+        return bool(since)
 
-    def _codes_on_loop(self) -> set[CodeType]:
-        frame = sys._current_frames().get(self._loop_thread)
-        codes = set()
-        while frame is not None:
-            codes.add(frame.f_code)
-            frame = frame.f_back
-        return codes
+    def _look_at_loop(self, invocations: list[Invocation], now: float) -> None:
+        """Find out whether the loop is blocked, if one of these invocations could be what blocks it."""
+        if self._asked is not None and now - self._asked >= BLOCKING:
+            culprit = self._culprit(invocations)
+            if culprit is not None and (hook := culprit.at) is not None:
+                self._warn(culprit, hook, now, _BLOCKS.format(seconds=now - self._asked))
+        elif self._asked is None and invocations:
+            self._asked = now
+            try:
+                self._loop.call_soon_threadsafe(self._answer)
+            except RuntimeError:  # it has closed
+                self._asked = None
+
+    def _answer(self) -> None:
+        self._asked = None
+
+    def _culprit(self, invocations: list[Invocation]) -> Invocation | None:
+        """The invocation whose hook blocks the loop: a sync one that runs, or the one that the current task runs."""
+        for invocation in invocations:
+            if (hook := invocation.at) is not None and not hook.is_async:
+                return invocation
+        current = asyncio.current_task(self._loop)
+        return next((one for one in invocations if current is not None and self._task_of(one) is current), None)
 
     def _warn(self, invocation: Invocation, hook: Hook, now: float, what: str) -> None:
         named = hook.extension, hook.name
@@ -120,17 +138,6 @@ _BLOCKS = (
     "has blocked the event loop for {seconds:.1f} s; no async function runs meanwhile. Make what takes so long "
     "async, or have it run in a thread with asyncio.to_thread"
 )
-
-
-class _Sight(NamedTuple):
-    hook: Hook
-    since: float
-    blocking_since: float | None
-
-
-def _code_of(hook: Hook) -> CodeType | None:
-    call = inspect.unwrap(hook.call)
-    return getattr(inspect.unwrap(getattr(call, "__func__", call)), "__code__", None)
 
 
 def _look_on(reference: weakref.ref[HookWatch]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..invocation import Invocation, current_invocation
 
-_installed = False
+_MARK = "_worker_ext_serves"  # the attribute of our methods, which proxies and `functools.wraps` show as well
 
 
 def install() -> None:
@@ -22,10 +22,8 @@ def install() -> None:
 
     It stays for the process: libraries that wrap the same methods afterwards build on it. Once is enough.
     """
-    global _installed
-    if _installed:
+    if getattr(threading.Thread.start, _MARK, False):
         return
-    _installed = True
     start: Callable[[threading.Thread], None] = threading.Thread.start
     submit: Callable[..., Future[Any]] = ThreadPoolExecutor.submit
 
@@ -53,6 +51,7 @@ def install() -> None:
         finally:
             current_invocation.reset(token)
 
+    setattr(start_serving, _MARK, True)
     setattr(threading.Thread, "start", start_serving)  # noqa: B010 - mypy lets no method be assigned
     setattr(ThreadPoolExecutor, "submit", submit_serving)  # noqa: B010
 

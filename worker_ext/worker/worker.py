@@ -71,11 +71,7 @@ class Worker:
             self._adapt()
         if self.timelines:
             invocation.timeline = []
-        pipeline = self._pipelines[invocation.function]
-        self._running.add(invocation)
-        self._logs.begin(invocation)
-        context = copy_context()
-        context.run(current_invocation.set, invocation)
+        pipeline, context = self._begin(invocation)
         if invocation.function.is_async:
             # Made by hand, because an app may set a task factory: its tasks might begin at once, or know no context.
             task = _InvocationTask(self._on_loop(invocation, pipeline, done), loop=self._loop, context=context)
@@ -85,6 +81,24 @@ class Worker:
             self._pool.submit(lambda: self._on_thread(invocation, pipeline, context, done))
         except RuntimeError as error:
             self._ended(invocation, Outcome(None, error), done)
+
+    def run_here(self, invocation: Invocation, done: Done) -> None:
+        """Run one invocation on the calling thread, which is not the loop's and serves one invocation after another.
+
+        What must be run on the loop is handed to it, as by :meth:`invoke`.
+        """
+        if invocation.function.is_async or self._registry.version != self._registry_version:
+            self._loop.call_soon_threadsafe(self.invoke, invocation, done)
+        else:
+            self._on_thread(invocation, *self._begin(invocation), done)
+
+    def _begin(self, invocation: Invocation) -> tuple[Pipeline, ContextVars]:
+        pipeline = self._pipelines[invocation.function]
+        self._running.add(invocation)
+        self._logs.begin(invocation)
+        context = copy_context()
+        context.run(current_invocation.set, invocation)
+        return pipeline, context
 
     def cancel(self, invocation_id: str) -> None:
         """Cancel the invocation if it runs on the loop. A thread cannot be interrupted, but its function can look."""
@@ -156,7 +170,14 @@ class Worker:
         reviewed = any(self._registry.log_hooks_for(function) for function in (None, *self._pipelines))
         self._logs.review = LogReview(self._registry) if reviewed else None  # without any, it costs nothing
         if self._watch is None and self._registry.extensions() and self._slow_after < math.inf:
-            self._watch = HookWatch(self._running.copy, self._logs.send_at_once, self._slow_after)
+            tasks = self._tasks  # not self: the watch goes on until this worker is collected
+            self._watch = HookWatch(
+                self._loop,
+                self._running.copy,
+                lambda invocation: tasks.get(invocation.id),
+                self._logs.send_at_once,
+                self._slow_after,
+            )
             self._watch.start()
         if self._lifecycle.running:
             self._in_background(self._start_late())

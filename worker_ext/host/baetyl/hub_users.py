@@ -9,8 +9,8 @@ from typing import Any
 from amqtt.contexts import Action, BaseContext
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
-from paho.mqtt.client import topic_matches_sub
 
+from ...transports.mqtt_topics import matches
 from .settings import HubSettings
 
 
@@ -66,4 +66,4 @@ class Topics(BaseTopicPlugin):  # type: ignore[misc]
         if session is None or session.username is None or topic is None:
             return False
         permitted = self._permitted.get((session.username, "pub" if action == Action.PUBLISH else "sub"), [])
-        return any(permit in ("#", topic) or topic_matches_sub(permit, topic) for permit in permitted)
+        return any(permit in ("#", topic) or matches(permit, topic) for permit in permitted)

@@ -11,13 +11,13 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import grpc
-import grpc.aio
 
 from ...errors import ConfigurationError, IndexingError
 from ...hooks.switches import FLAG
@@ -55,7 +55,7 @@ class Instance(AppSession):
         super().__init__(asyncio.get_running_loop())
         self._settings = settings
         self._address = address
-        self._running: set[str] = set()
+        self._running: dict[str, object] = {}  # the ids that callers have given
 
     async def run(self) -> None:
         """Load the functions, and serve until a signal says to stop; running calls finish within their grace.
@@ -71,10 +71,10 @@ class Instance(AppSession):
         server = self._server()
         stop = asyncio.Event()
         process.on_signals(self._loop, stop.set)
-        await server.start()
+        server.start()
         _logger.info("listening on %s", self._address)
         await stop.wait()
-        await server.stop(_STOP_GRACE)
+        await asyncio.to_thread(server.stop(_STOP_GRACE).wait)
         assert self._worker is not None
         await self._worker.shutdown()
 
@@ -82,9 +82,10 @@ class Instance(AppSession):
         for level, name, text in lines:
             logging.getLogger(name).log(level, "%s", text)
 
-    def _server(self) -> grpc.aio.Server:
+    def _server(self) -> grpc.Server:
         server_settings = self._settings.server
-        server = grpc.aio.server(
+        server = grpc.server(
+            ThreadPoolExecutor(server_settings.workers, thread_name_prefix="function"),
             options=[
                 ("grpc.max_receive_message_length", server_settings.message_length),
                 ("grpc.max_send_message_length", server_settings.message_length),
@@ -112,11 +113,20 @@ class Instance(AppSession):
             ) from None
         return server
 
-    async def _call(self, request: Any, call: grpc.aio.ServicerContext[Any, Any]) -> Any:
+    def _call(self, request: Any, call: grpc.ServicerContext) -> Any:
+        """Answer one call; on a thread of the server's, which runs the function as well."""
+        own = object()
         identifier = request.FunctionInvokeID
-        if not identifier or identifier in self._running:
+        if not identifier or self._running.setdefault(identifier, own) is not own:
             identifier = new_invocation_id()
-        trace = {key: value for key, value in call.invocation_metadata() or () if key in ("traceparent", "tracestate")}
+        try:
+            return self._answer(request, call, identifier)
+        finally:
+            if self._running.get(identifier) is own:
+                del self._running[identifier]
+
+    def _answer(self, request: Any, call: grpc.ServicerContext, identifier: str) -> Any:
+        trace = {key: value for key, value in call.invocation_metadata() if key in ("traceparent", "tracestate")}
         message = Message(
             request.Payload,
             request.Topic,
@@ -129,44 +139,42 @@ class Instance(AppSession):
             assert isinstance(self._runtime, BaetylRuntime)
             invocation = self._runtime.invocation(request.FunctionName, identifier, message)
         except LookupError as error:
-            await call.abort(grpc.StatusCode.NOT_FOUND, str(error.args[0]))
-        value, raised = await self._invoke(invocation, call)
+            call.abort(grpc.StatusCode.NOT_FOUND, str(error.args[0]))
+        value, raised = self._invoke(invocation, call)
         if raised is not None:
             _logger.error("%s failed (%s)\n%s", request.FunctionName, identifier, user_traceback(raised).rstrip())
-            await call.abort(grpc.StatusCode.UNKNOWN, _failure("UserCodeInvoke", raised))
+            call.abort(grpc.StatusCode.UNKNOWN, _failure("UserCodeInvoke", raised))
         try:
             request.Payload = self._runtime.encode(invocation, value).parts[0]
         except Exception as error:
-            await call.abort(grpc.StatusCode.UNKNOWN, _failure("UserCodeReturn", error))
+            call.abort(grpc.StatusCode.UNKNOWN, _failure("UserCodeReturn", error))
         return request
 
-    async def _invoke(self, invocation: Invocation, call: grpc.aio.ServicerContext[Any, Any]) -> Outcome:
-        ended: asyncio.Future[Outcome] = self._loop.create_future()
-        worker = self._worker
+    def _invoke(self, invocation: Invocation, call: grpc.ServicerContext) -> Outcome:
+        """Run an invocation: here, unless it is async or has a limit of time, which only another thread can watch."""
+        worker, limit = self._worker, self._settings.server.timeout
         assert worker is not None
-        self._running.add(invocation.id)
-        try:
-            worker.invoke(invocation, partial(self._pass_on, invocation, ended))
-            return await asyncio.wait_for(ended, self._settings.server.timeout)
-        except TimeoutError:
-            worker.cancel(invocation.id)
-            late = f"{invocation.function.name} did not finish within {self._settings.server.timeout:g} s"
-            await call.abort(grpc.StatusCode.DEADLINE_EXCEEDED, late)
-            raise  # not reached: abort() raises
-        except asyncio.CancelledError:  # the caller has gone
-            worker.cancel(invocation.id)
-            raise
-        finally:
-            self._running.discard(invocation.id)
+        ended: SimpleQueue[Outcome] = SimpleQueue()
 
-    def _pass_on(
-        self, invocation: Invocation, ended: asyncio.Future[Outcome], outcome: Outcome, _lines: list[LogRecord]
-    ) -> None:
-        """Pass on how an invocation ended; on the thread that ran it."""
+        def done(outcome: Outcome, _lines: list[LogRecord]) -> None:
+            ended.put(outcome)
+
+        def cancel() -> None:
+            self._loop.call_soon_threadsafe(worker.cancel, invocation.id)
+
         if invocation.function.is_async:
-            _resolve(ended, outcome)
+            call.add_callback(cancel)  # called when the caller has gone, and in vain when it has had its answer
+        if limit is None:
+            worker.run_here(invocation, done)
         else:
-            self._loop.call_soon_threadsafe(_resolve, ended, outcome)
+            self._loop.call_soon_threadsafe(worker.invoke, invocation, done)
+        try:
+            return ended.get(timeout=limit)
+        except Empty:
+            cancel()
+            late = f"{invocation.function.name} did not finish within {limit:g} s"
+            call.abort(grpc.StatusCode.DEADLINE_EXCEEDED, late)
+            raise  # not reached: abort() raises
 
 
 def serve(file: Path, environ: Mapping[str, str] = os.environ) -> int:
@@ -232,11 +240,6 @@ def _credentials(server: ServerSettings) -> grpc.ServerCredentials | None:
 def _failure(kind: str, error: BaseException) -> str:
     text = message_of(error)
     return f"[{kind}] {type(error).__name__}: {text}" if text else f"[{kind}] {type(error).__name__}"
-
-
-def _resolve(ended: asyncio.Future[Outcome], outcome: Outcome) -> None:
-    if not ended.done():
-        ended.set_result(outcome)
 
 
 def _tell(error: IndexingError) -> None:

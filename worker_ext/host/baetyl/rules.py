@@ -13,12 +13,11 @@ import time
 from collections import deque
 from functools import lru_cache, partial
 
-from paho.mqtt.client import topic_matches_sub
-
 from ...errors import InvocationError, ProtocolError
 from ...runtimes.baetyl.message import Message
 from ...transports.mqtt import MqttClient, Received
 from ...transports.mqtt_broker import Broker
+from ...transports.mqtt_topics import matches
 from ..call import FunctionFailed
 from ..console import Console
 from .pool import FunctionPool
@@ -84,7 +83,7 @@ class RuleRunner:
         self._lanes: dict[str, _Lane] = {}
         self._held = 0
         self._unacknowledged: dict[int, Delivery] = {}
-        self._is_mine = lru_cache(maxsize=1024)(partial(topic_matches_sub, _unshared(rule.topic)))
+        self._is_mine = lru_cache(maxsize=1024)(partial(matches, _unshared(rule.topic)))
         self._trouble = ""
         self._closing = False
         self._publishing = 0  # replies that the hub has not acknowledged yet

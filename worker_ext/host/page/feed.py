@@ -19,8 +19,12 @@ _HEADERS: list[Header] = [
 ]
 _PATIENCE = 0.1
 """Seconds in which changes are collected, so that a page need not show each of thousands a second."""
-_MOST = 64
-"""The most changed records in one message; a page that is told of more is told of the last ones."""
+_MOST = 32
+"""The most changed records in one message. Where more change, pages are told nothing of them before the second is over,
+and then the state of all records: nobody can read that fast, and a browser can hardly show it."""
+
+Events = Callable[[], list[tuple[str, Any]]]
+"""Gives names of events and their data."""
 
 MOST_PAGES = 20
 """How many pages may follow at a time."""
@@ -32,14 +36,15 @@ class Feed:
     A page whose browser does not keep up is told nothing, and everything anew when it has caught up.
 
     :param snapshot: all that a page must know when it is opened: names of events and their data.
+    :param recent: the state of all records.
     :param tick: what it is told once a second.
     """
 
-    def __init__(
-        self, snapshot: Callable[[], list[tuple[str, Any]]], tick: Callable[[], list[tuple[str, Any]]]
-    ) -> None:
+    def __init__(self, snapshot: Events, recent: Callable[[], Any], tick: Events) -> None:
         self._snapshot = snapshot
+        self._recent = recent
         self._tick = tick
+        self._is_behind = False  # whether pages lack changes that they have not been told of
         self._streams: set[ResponseStream] = set()
         self._changed: dict[str, Any] = {}
         self._flushing: asyncio.TimerHandle | None = None
@@ -91,7 +96,10 @@ class Feed:
     def _flush(self) -> None:
         self._flushing = None
         changed, self._changed = self._changed, {}
-        self.tell("invocations", [describe() for describe in list(changed.values())[-_MOST:]])
+        if len(changed) > _MOST:
+            self._is_behind = True
+        elif not self._is_behind:
+            self.tell("invocations", [describe() for describe in changed.values()])
 
     def _next_second(self) -> None:
         if not self._streams:
@@ -100,6 +108,10 @@ class Feed:
         self._ticking = asyncio.get_running_loop().call_later(1.0, self._next_second)
         for event, data in self._tick():
             self.tell(event, data)
+        if self._is_behind:
+            self._is_behind = False
+            self._changed.clear()
+            self.tell("recent", self._recent())
 
     def _tell(self, stream: ResponseStream, events: list[tuple[str, Any]]) -> None:
         text = "".join(f"event: {event}\ndata: {json.dumps(data)}\n\n" for event, data in events)

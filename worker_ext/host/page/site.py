@@ -64,7 +64,7 @@ class Page:
         self._token = secrets.token_urlsafe(32)
         self._recorder: Recorder | None = None
         self._files: dict[str, tuple[bytes, bytes]] = {}
-        self._feed = Feed(self._snapshot, self._tick)
+        self._feed = Feed(self._snapshot, lambda: self._record().recent(), self._tick)
 
     def is_for(self, exchange: Exchange) -> bool:
         """Whether a request is for the page: at its own address, or a browser's at the root.
@@ -81,12 +81,12 @@ class Page:
         name = exchange.path.removeprefix(_PREFIX).removeprefix("/")
         if not self._access.is_local(exchange):
             answer_text(exchange, 403, "This page is for this machine only.")
+        elif name == "events" or name.startswith("invocations/"):
+            self._ask(exchange, name)
         elif exchange.method not in ("GET", "HEAD"):
             answer_empty(exchange, 405)
         elif not name:
             self._serve(exchange, "index.html")
-        elif name in ("events", "state") or name.startswith("invocations/"):
-            self._ask(exchange, name)
         elif self._access.is_from_elsewhere(exchange):
             answer_text(exchange, 403, "This request was sent by another web site.")
         else:
@@ -110,12 +110,15 @@ class Page:
         if refusal is not None:
             answer_text(exchange, *refusal)
             return
+        if exchange.method != "GET":
+            answer_empty(exchange, 405)
+            return
         recorder = self._record()
-        match = _INVOCATION.fullmatch(name)
         if name == "events":
             if not self._feed.follow(exchange):
                 answer_text(exchange, 503, "Too many pages are open.")
             return
+        match = _INVOCATION.fullmatch(name)
         record = recorder.get(match[1]) if match else None
         if record is None:
             answer_empty(exchange, 404)

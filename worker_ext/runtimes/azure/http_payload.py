@@ -14,6 +14,9 @@ from urllib.parse import unquote
 
 from ..protocol import pack_json
 
+ID_HEADER = "x-ms-invocation-id"
+"""The header that names the invocation that a request belongs to, where requests reach workers by HTTP."""
+
 _TRACE_PARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import logging
 import socket
 import sys
 from importlib import import_module
 from typing import Any
 
+from ...invocation import Invocation, Outcome
 from .deferred import BASE
-
-ID_HEADER = "x-ms-invocation-id"
-"""The header that names the invocation that a request belongs to."""
+from .http_payload import ID_HEADER
 
 PATIENCE = 60.0
 """Seconds for which an invocation and its request wait for each other."""
@@ -52,6 +52,38 @@ def gives_response(annotation: Any) -> bool:
     return bool(sys.modules[BASE].ResponseTrackerMeta.check_type(annotation))
 
 
+class InvocationFailed(Exception):
+    """The function of a request has failed; why, the host is told."""
+
+
+class StreamedRequest:
+    """An invocation whose request comes by HTTP (an :class:`~worker_ext.runtimes.arrival.Arrival`).
+
+    :param exchange: where it comes.
+    :param invocation: the invocation.
+    :param parameter: the name of the argument that the request becomes. Until then it is the request of the host's
+        message, which has no body but knows the values of the route.
+    """
+
+    def __init__(self, exchange: HttpExchange, invocation: Invocation, parameter: str) -> None:
+        self._exchange = exchange
+        self._invocation = invocation
+        self._parameter = parameter
+
+    async def wait(self) -> None:
+        """Wait for the request, and make it the argument.
+
+        :raises TimeoutError: if it does not come.
+        """
+        arguments = self._invocation.arguments
+        route = dict(arguments[self._parameter].route_params)
+        arguments[self._parameter] = await self._exchange.request(self._invocation.id, route)
+
+    def ended(self, outcome: Outcome) -> None:
+        """Answer the request."""
+        self._exchange.respond(self._invocation.id, outcome.value, outcome.error)
+
+
 class HttpExchange:
     """The requests that have come by HTTP, and the responses that they wait for.
 
@@ -63,6 +95,9 @@ class HttpExchange:
         self._requests: dict[str, asyncio.Future[Any]] = {}
         self._responses: dict[str, asyncio.Future[Any]] = {}
         self._serving: asyncio.Task[None] | None = None
+        self._answering = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def serve(self, host: str) -> str:
         """Start the web server of the app's package.
@@ -83,7 +118,11 @@ class HttpExchange:
         app.route(answer)
         with socket.create_server((host, 0)) as free:
             port = free.getsockname()[1]
-        self._serving = self._loop.create_task(package.WebServer(host, port, app).serve())
+        server = package.WebServer(host, port, app)
+        server.web_app = self._counted(server.web_app)
+        for name in ("uvicorn.access", "uvicorn.error"):
+            logging.getLogger(name).addFilter(_tells_of_trouble)
+        self._serving = self._loop.create_task(server.serve())
         await asyncio.wait_for(self._listening(host, port), _START)
         return f"http://{host}:{port}"
 
@@ -111,6 +150,30 @@ class HttpExchange:
         """
         self._loop.call_soon_threadsafe(self._respond, invocation_id, value, error)
 
+    async def drain(self) -> None:
+        """Wait until every answer has left, also those that go on after their functions have returned."""
+        await self._idle.wait()
+
+    def _counted(self, app: Any) -> Any:
+        """An ASGI app that counts what is being answered."""
+
+        async def count(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] != "http":
+                await app(scope, receive, send)
+                return
+            self._answering += 1
+            self._idle.clear()
+            try:
+                await app(scope, receive, send)
+            except InvocationFailed:  # the framework has answered 500, and passes the error on to have it logged
+                pass
+            finally:
+                self._answering -= 1
+                if not self._answering:
+                    self._idle.set()
+
+        return count
+
     def _respond(self, invocation_id: str, value: Any, error: BaseException | None) -> None:
         response = self._responses.pop(invocation_id, None)
         if response is None or response.done():  # whoever asked has gone
@@ -118,7 +181,7 @@ class HttpExchange:
         if error is None:
             response.set_result(value)
         else:
-            response.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+            response.set_exception(InvocationFailed())
 
     async def _answer(self, request: Any) -> Any:
         """Give a request to its invocation, and wait for what that makes of it."""
@@ -154,3 +217,8 @@ class HttpExchange:
                 continue
             writer.close()
             return
+
+
+def _tells_of_trouble(record: logging.LogRecord) -> bool:
+    """Whether a line of the web server is about more than that it is there, and is asked."""
+    return record.levelno >= logging.WARNING

@@ -12,9 +12,10 @@ from azure.functions.meta import Datum
 from ...context import Context, RetryContext
 from ...errors import IndexingError
 from ...invocation import Invocation
+from ..arrival import Arrival
 from ..base import Answer, LoadedApp, LoadedFunction, Runtime
 from ..protocol import unpack_json
-from . import http, loader
+from . import http, http_streaming, loader
 from .bindings import BoundFunction
 from .request import FrameRequest
 from .trigger_payload import Retry
@@ -25,6 +26,7 @@ class AzureRuntime(Runtime):
 
     def __init__(self) -> None:
         self._bound: dict[str, BoundFunction] = {}
+        self._exchange: http_streaming.HttpExchange | None = None
 
     def load(self, script_root: Path) -> LoadedApp:
         """Load the app (see :meth:`Runtime.load`)."""
@@ -70,6 +72,27 @@ class AzureRuntime(Runtime):
             arguments = _decode_inputs(bound, envelope["metadata"], payload, 1)
         return bound.invocation(arguments, context)
 
+    async def open(self) -> dict[str, Any]:
+        """Serve requests that come by HTTP, if the app wants that (see :meth:`Runtime.open`)."""
+        if not http_streaming.is_used():
+            return {}
+        self._exchange = http_streaming.HttpExchange()
+        return {"streams": await self._exchange.serve("127.0.0.1")}
+
+    async def drain(self) -> None:
+        """Wait for answers that are still being streamed (see :meth:`Runtime.drain`)."""
+        if self._exchange is not None:
+            await self._exchange.drain()
+
+    def arrival(self, invocation: Invocation) -> Arrival | None:
+        """The request of a function that streams (see :meth:`Runtime.arrival`)."""
+        if self._exchange is None:
+            return None
+        bound = self._bound[invocation.function.name]
+        if not bound.streams:
+            return None
+        return http_streaming.StreamedRequest(self._exchange, invocation, bound.trigger.binding.name)
+
     def encode(self, invocation: Invocation, value: Any) -> Answer:
         """Make an answer (see :meth:`Runtime.encode`)."""
         bound = self._bound[invocation.function.name]
@@ -81,6 +104,8 @@ class AzureRuntime(Runtime):
             return Answer(0, outputs, [])
         if not bound.returns_http:
             value = invocation.arguments[bound.http_output].get() if bound.http_output is not None else None
+        if bound.streams:  # the answer itself goes by HTTP
+            return Answer(int(getattr(value, "status_code", 200)), outputs, [])
         status, parts = http.encode_response(value)
         return Answer(status, outputs, parts)
 
@@ -93,6 +118,7 @@ def _describe(bound: BoundFunction) -> dict[str, Any]:
         "bindings": [binding.raw for binding in bound.bindings],
         "retry": dict(bound.retry) if bound.retry else None,
         "disabled": bound.disabled,
+        "streams": bound.streams,
     }
 
 

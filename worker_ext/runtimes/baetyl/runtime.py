@@ -20,6 +20,8 @@ from .service import unpack
 class BaetylRuntime(Runtime):
     """Loads the handlers of a function service and converts between messages and what handlers take and give."""
 
+    one_at_a_time = True
+
     def __init__(self) -> None:
         self._functions: dict[str, Function] = {}
 

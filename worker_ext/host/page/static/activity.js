@@ -13,11 +13,19 @@ let text = "";
 let which = "all";
 let current = "";
 
-/** Forget all rows, and show these. */
+/** Show these and no others; while the list is paused, when it goes on. */
 export function resetInvocations(records) {
-  rows.clear();
-  $("invocations").replaceChildren();
-  held = held && new Map();
+  records.forEach(promised);
+  if (held) {
+    held = new Map(records.map((record) => [record.id, record]));
+    return;
+  }
+  const kept = new Set(records.map(({ id }) => id));
+  for (const [id, { item }] of rows) {
+    if (kept.has(id)) continue;
+    item.remove();
+    rows.delete(id);
+  }
   records.forEach((record) => put(record, false));
   drawEmpty();
 }
@@ -25,8 +33,7 @@ export function resetInvocations(records) {
 /** Show new invocations, and what has become of others. */
 export function addInvocations(records) {
   for (const record of records) {
-    awaited.get(record.traceId)?.(record);
-    awaited.delete(record.traceId);
+    promised(record);
     if (held) held.set(record.id, record);
     else put(record, true);
   }
@@ -71,8 +78,14 @@ export function neighbour(step) {
 /** The invocation that belongs to a trace, as a promise: the host tells of it a moment later. */
 export const ofTrace = (traceId) => new Promise((resolve) => awaited.set(traceId, resolve));
 
+function promised(record) {
+  awaited.get(record.traceId)?.(record);
+  awaited.delete(record.traceId);
+}
+
 function put(record, isNew) {
   const known = rows.get(record.id);
+  if (known?.record.status === record.status && known.record.lines === record.lines) return;
   if (known) {
     known.record = record;
     show(known.item, link(record));

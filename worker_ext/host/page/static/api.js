@@ -24,9 +24,16 @@ async function ask(path, options = {}) {
   const headers = { "x-page-token": token, ...keyHeader(), ...options.headers };
   const response = await fetch(path, { ...options, headers, cache: "no-store" });
   if (response.status === 401) throw new KeyNeeded();
-  // The token of a host that has been restarted is another one: it comes with the page.
-  if (response.status === 403 && path.startsWith("/admin/page/")) location.reload();
+  if (response.status === 403 && path.startsWith("/admin/page/")) reload();
   return response;
+}
+
+/** Get another token, which comes with the page, as the host has been restarted; not again and again. */
+function reload() {
+  const last = Number(sessionStorage.getItem("reloaded"));
+  if (Date.now() - last < 5000) return;
+  sessionStorage.setItem("reloaded", Date.now());
+  location.reload();
 }
 
 /** All that the host knows of an invocation; null if it keeps it no more. */

@@ -62,13 +62,15 @@ function place({ file, line, function: name, first, source }) {
     h("pre", { tabindex: 0, "aria-label": `${file} around line ${line}` }, lines));
 }
 
-function logs({ logs: lines, status }) {
+function logs({ logs: lines, status, duration: total }) {
   if (lines.length === 0) return h("p", { class: "hint" }, status === "running" ? "Nothing yet." : "It has logged nothing.");
   return h("div", { class: "log" }, lines.flatMap(([after, level, logger, text]) => {
     const [, kind, word] = LEVELS.find(([least]) => level >= least);
+    // When the lines were written that come with the answer is not known: all of them have its time.
+    const when = status === "running" || after < total - 0.001 ? `+${duration(after)}` : "";
     const from = logger && logger !== "root" ? [h("span", { class: "logger" }, logger), " "] : [];
     return [
-      h("span", { class: "when" }, `+${duration(after)}`),
+      h("span", { class: "when" }, when),
       h("span", { class: `text ${kind}` }, word && [h("span", { class: "level" }, word), " "], from, text),
     ];
   }));

@@ -10,10 +10,11 @@ const TRIGGERS = {
 /** A trigger's type, such as "Queue". */
 export const triggerName = (type) => TRIGGERS[type] ?? type.replace(/Trigger$/, "");
 
-/** Seconds as "0.42 ms", "17 ms" or "2.4 s". */
+/** Seconds as "42 µs", "1.7 ms" or "2.4 s". */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return "";
   const ms = seconds * 1000;
+  if (ms < 0.1) return `${(ms * 1000).toFixed(0)} µs`;
   if (ms < 10) return `${ms.toFixed(ms < 1 ? 2 : 1)} ms`;
   if (ms < 1000) return `${ms.toFixed(0)} ms`;
   return seconds < 60 ? `${seconds.toFixed(1)} s` : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;

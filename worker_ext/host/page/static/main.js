@@ -24,13 +24,14 @@ const events = {
     setState(app.state);
     $("problem").hidden = !app.problem;
     $("problem").textContent = app.problem;
-    $("facts").textContent = `${app.python} · worker-ext ${app.version}`;
+    $("facts").title = `${app.folder}\n${app.python}`;
     drawFunctions(app);
     filterFunctions($("filter").value.trim().toLowerCase());
     open(false);
   },
   recent(records) {
     activity.resetInvocations(records);
+    if (place.kind === "invocations") drawInvocation(false);
   },
   invocations(records) {
     activity.addInvocations(records);
@@ -46,8 +47,8 @@ const events = {
   },
   workers({ workers, running: number }) {
     running = number;
-    const names = workers.length === 1 ? `worker ${workers[0]}` : `${workers.length} workers`;
-    $("facts").textContent = `${names} · ${app.python} · worker-ext ${app.version}`;
+    const names = workers.length === 1 ? `worker process ${workers[0]}` : `${workers.length} worker processes`;
+    $("facts").textContent = `${names} · worker-ext ${app.version}`;
   },
 };
 

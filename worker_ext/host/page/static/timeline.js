@@ -12,7 +12,7 @@ function stepsOf(invocation) {
     const kind = !step.extension ? "function" : step.name.startsWith("around") ? "around" : "hook";
     steps.push({
       label: step.extension || step.name,
-      by: step.extension && step.name.replace(/_?invocation_?|_?app_level/g, ""), // pre, post, around, on_error
+      by: step.extension && step.name.replace(/^on_|_?invocation_?|_?app_level/g, ""), // pre, around, post, error
       title: step.name,
       kind,
       start: waited + step.start,

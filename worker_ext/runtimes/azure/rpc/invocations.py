@@ -10,8 +10,9 @@ from typing import Any
 from ....context import Context, RetryContext
 from ....invocation import Invocation, LogRecord, Outcome
 from ....worker.worker import Worker
+from ...arrival import invoke_on_arrival
 from ..bindings import RETURN, BoundFunction
-from ..http_streaming import HttpExchange
+from ..http_streaming import HttpExchange, StreamedRequest
 from . import codec, http, shared_memory
 from . import functions_rpc_pb2 as pb
 from .app import FunctionsApp
@@ -53,31 +54,14 @@ class Invocations:
         except Exception as error:  # what the trigger gave does not fit the parameter's type
             self._answer(request_id, invocation_id, partial(_fail, error=error))
             return
+        done = partial(self._ended, request_id, bound, invocation)
         if bound.streams and self.exchange is not None:
-            task = asyncio.ensure_future(self._begin_streamed(request_id, bound, invocation, self.exchange))
+            arrival = StreamedRequest(self.exchange, invocation, bound.trigger.binding.name)
+            task = asyncio.ensure_future(invoke_on_arrival(self._worker, invocation, arrival, done))
             self._arriving[invocation_id] = task
             task.add_done_callback(lambda _: self._arriving.pop(invocation_id, None))
         else:
-            self._worker.invoke(invocation, partial(self._ended, request_id, bound, invocation))
-
-    async def _begin_streamed(
-        self, request_id: str, bound: BoundFunction, invocation: Invocation, exchange: HttpExchange
-    ) -> None:
-        """Run an invocation when its request has come by HTTP."""
-        name = bound.trigger.binding.name
-        route = dict(invocation.arguments[name].route_params)
-        try:
-            invocation.arguments[name] = await exchange.request(invocation.id, route)
-        except (Exception, asyncio.CancelledError) as error:
-            invocation.context.cancelled.set()
-            self._ended(request_id, bound, invocation, Outcome(None, error), [])
-            return
-
-        def ended(outcome: Outcome, lines: list[LogRecord]) -> None:
-            exchange.respond(invocation.id, outcome.value, outcome.error)
-            self._ended(request_id, bound, invocation, outcome, lines)
-
-        self._worker.invoke(invocation, ended)
+            self._worker.invoke(invocation, done)
 
     def cancel(self, message: pb.StreamingMessage) -> None:
         """Cancel an invocation, as far as that is possible; it is answered as it ends."""

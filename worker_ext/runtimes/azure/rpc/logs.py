@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 
 from ....invocation import LogRecord
 from . import functions_rpc_pb2 as pb
@@ -36,21 +37,27 @@ def encode_log(request_id: str, invocation_id: str, line: LogRecord) -> bytes:
     :param request_id: the id of the stream.
     :param invocation_id: the id of the line's invocation, empty if it belongs to none.
     """
-    system = not invocation_id or line.name.partition(".")[0] in _SYSTEM
-    message = pb.StreamingMessage(request_id=request_id)
-    log = message.rpc_log
-    log.invocation_id = invocation_id
-    log.category = line.name
-    log.level = level_of(line.level)
-    log.message = _sendable(line.message)
-    log.log_category = _SYSTEM_CATEGORY if system else _USER_CATEGORY
-    encoded: bytes = message.SerializeToString()
+    system = not invocation_id or _is_systems(line.name)
+    log = pb.RpcLog(
+        invocation_id=invocation_id,
+        category=line.name,
+        level=level_of(line.level),
+        message=_sendable(line.message),
+        log_category=_SYSTEM_CATEGORY if system else _USER_CATEGORY,
+    )
+    encoded: bytes = pb.StreamingMessage(request_id=request_id, rpc_log=log).SerializeToString()
     return encoded
 
 
+@lru_cache(1024)
 def level_of(level: int) -> int:
     """The host's level for one of :mod:`logging`."""
     return next(number for least, number in _LEVELS if level >= least or not least)
+
+
+@lru_cache(1024)
+def _is_systems(logger: str) -> bool:
+    return logger.partition(".")[0] in _SYSTEM
 
 
 def _sendable(text: str) -> str:
