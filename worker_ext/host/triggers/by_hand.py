@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Protocol, runtime_checkable
 
 from ..bindings.expressions import json_properties
@@ -15,7 +16,10 @@ REASON = "This function was programmatically called via the host APIs."
 _TEXT_ONLY = frozenset({"servicebustrigger"})
 """Triggers whose converter takes no JSON."""
 
-_METADATA: Mapping[str, Mapping[str, Any]] = {"servicebustrigger": {"UserProperties": {}}}
+_METADATA: Mapping[str, Mapping[str, Any]] = {
+    "eventhubtrigger": {"SystemProperties": {}},
+    "servicebustrigger": {"UserProperties": {}},
+}
 """What a converter will not do without."""
 
 
@@ -42,14 +46,28 @@ async def event_by_hand(
     """
     if isinstance(starter, RunByHand):
         return await starter.by_hand(storage, text)
+    trigger = str(binding["type"]).lower()
+    document = _document(text)
+    if str(binding.get("cardinality", "")).lower() == "many":
+        several = document if isinstance(document, list) else [text if document is None else document]
+        metadata = (
+            {"SystemPropertiesArray": [_event_hub_facts()] * len(several)} if trigger == "eventhubtrigger" else {}
+        )
+        return TriggerEvent("json", json.dumps(several).encode(), REASON, metadata=metadata)
     data = text.encode()
-    name = str(binding["type"]).lower()
-    kind = "string" if name in _TEXT_ONLY or not _is_json(text) else "json"
-    return TriggerEvent(kind, data, REASON, metadata=_METADATA.get(name, {}), names=json_properties(data))
+    kind = "string" if document is None or trigger in _TEXT_ONLY else "json"
+    return TriggerEvent(kind, data, REASON, metadata=_METADATA.get(trigger, {}), names=json_properties(data))
 
 
-def _is_json(text: str) -> bool:
+def _document(text: str) -> Any:
+    """The object or list that a text is in JSON; ``None`` if it is something else."""
     try:
-        return isinstance(json.loads(text), dict | list)
+        document = json.loads(text)
     except (ValueError, RecursionError):
-        return False
+        return None
+    return document if isinstance(document, dict | list) else None
+
+
+def _event_hub_facts() -> dict[str, Any]:
+    """What the SDK wants to know of each of several events."""
+    return {"PartitionKey": "", "SequenceNumber": 0, "Offset": 0, "EnqueuedTimeUtc": datetime.now(UTC).isoformat()}
