@@ -76,6 +76,7 @@ def _rates(ours: str, theirs: str, kind: str, connections: int) -> Callable[[Res
 
 
 OFF, NO_OP, TIMER = "worker-ext, off", "worker-ext, no-op", "worker-ext, timer"
+TEN_NO_OPS = "worker-ext, ten no-ops"
 FRAMEWORK, STARLETTE, ECHO = "functions-framework", "Starlette on uvicorn", "two-process echo"
 
 TARGETS = [
@@ -86,6 +87,7 @@ TARGETS = [
     Target("off / two-process echo, async, 16", 0.75, _rates(OFF, ECHO, "async", 16)),
     Target("off / Starlette on uvicorn, async, 16", 1.0, _rates(OFF, STARLETTE, "async", 16)),
     Target("no-op / off, async, 16", 0.95, _rates(NO_OP, OFF, "async", 16)),
+    Target("ten no-ops / off, async, 16", 0.92, _rates(TEN_NO_OPS, OFF, "async", 16)),
     Target("timer / off, async, 16", 0.8, _rates(TIMER, OFF, "async", 16)),
     Target(
         "first answer, timer / functions-framework",

@@ -61,7 +61,8 @@ def subjects(scratch: Path) -> list[Subject]:
     :param scratch: where editions of the sample app may be written.
     """
     paths = {"async": f"/api/AsyncTrigger{NAME}", "sync": f"/api/HttpTrigger{NAME}"}
-    editions = {"off": "", "no-op": NO_OP, "timer": TIMER, "timer+telemetry": TIMER + TELEMETRY}
+    ten = "".join(NO_OP.replace("NoOp", f"NoOp{number}") for number in range(10))
+    editions = {"off": "", "no-op": NO_OP, "ten no-ops": ten, "timer": TIMER, "timer+telemetry": TIMER + TELEMETRY}
     start = [str(BIN / "func"), "host", "start", "--port", "{port}"]
     ours = [
         Subject(
