@@ -151,7 +151,7 @@ class LoggerSettings:
     """
 
     path: Path | None = None
-    level: str = "INFO"
+    level: str = "info"
     days: int = 15
     backups: int = 15
 
