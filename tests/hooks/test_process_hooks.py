@@ -111,7 +111,11 @@ class TestReady:
         Broken(str(tmp_path / "HttpTrigger" / "__init__.py"))
         ok, reasons = worker.run(worker.worker.ready())
         assert not ok
-        assert reasons == ["Waiting: the cache is cold", "Silent: not ready", "Broken: OSError('no database')"]
+        assert reasons == [
+            ("Waiting", "the cache is cold"),
+            ("Silent", "not ready"),
+            ("Broken", "OSError('no database')"),
+        ]
 
 
 class TestData:

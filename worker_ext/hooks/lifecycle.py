@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 from .drivers import settled
@@ -14,16 +16,30 @@ from .registry import Registry
 SHUTDOWN_LIMIT = 2.0
 """Seconds that the ``on_shutdown`` hooks of all extensions have."""
 
+READY_LIMIT = 2.0
+"""Seconds after which an extension whose ``ready`` has not answered counts as not ready."""
+
+
+class NotReady(NamedTuple):
+    """An extension that cannot do its work now.
+
+    :ivar extension: its name.
+    :ivar reason: what it waits for, or why it could not say.
+    """
+
+    extension: str
+    reason: str
+
 
 class Readiness(NamedTuple):
     """Whether a worker can do its work, as far as its extensions know.
 
     :ivar ok: whether all of them say so.
-    :ivar reasons: what those that do not are waiting for, each with the name of the extension.
+    :ivar reasons: those that do not.
     """
 
     ok: bool
-    reasons: list[str]
+    reasons: list[NotReady]
 
 
 class Lifecycle:
@@ -36,6 +52,7 @@ class Lifecycle:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._started: list[Callable[..., Any]] = []
+        self._asked: dict[Callable[..., Any], asyncio.Task[str]] = {}  # ``ready`` hooks that have not answered yet
         self._stopped = False
         self.running = False
 
@@ -81,22 +98,52 @@ class Lifecycle:
                 running.logger.error("%s took longer than %g s and is not waited for", running.name, limit)
 
     async def ready(self) -> Readiness:
-        """Ask every extension whether it can do its work; an error is a no."""
-        reasons = [f"{refusal.extension}: {refusal.reason}" for refusal in self._registry.refusals()]
-        for hook in self._registry.own_hooks("ready"):
-            try:
-                answer = hook.call()
-                if inspect.isawaitable(answer):
-                    answer = await answer
-            except Exception as error:
-                answer = repr(error)
-            if answer is not True:
-                reasons.append(f"{hook.extension}: {answer or 'not ready'}")
+        """Ask every extension, all at once, whether it can do its work; an error is a no, and so is no answer in time.
+
+        Hooks that are not async run on threads, so that the loop goes on. One that still runs is not called again: who
+        asks meanwhile waits for the same answer.
+        """
+        hooks = self._registry.own_hooks("ready")
+        answers = await asyncio.gather(*map(self._ask, hooks))
+        reasons = [NotReady(refusal.extension, refusal.reason) for refusal in self._registry.refusals()]
+        reasons += [NotReady(hook.extension, why) for hook, why in zip(hooks, answers, strict=True) if why]
         return Readiness(not reasons, reasons)
+
+    async def _ask(self, hook: Hook) -> str:
+        """Why an extension is not ready; empty if it is."""
+        asked = self._asked.get(hook.call)
+        if asked is None:
+            asked = self._asked[hook.call] = asyncio.ensure_future(_why_not_ready(hook))
+            asked.add_done_callback(lambda _: self._asked.pop(hook.call))
+        answered, _ = await asyncio.wait([asked], timeout=READY_LIMIT)
+        return asked.result() if answered else f"its ready() has not answered within {READY_LIMIT:g} s"
 
     def _check(self) -> None:
         for refusal in self._registry.refusals():
             raise refusal.error()
+
+
+async def _why_not_ready(hook: Hook) -> str:
+    answer: Any = hook.call() if hook.is_async else _on_thread(hook.call)
+    while inspect.isawaitable(answer):  # what the thread returns may be awaitable as well
+        answer, error = await settled(answer)
+        if error is not None:
+            answer = repr(error)
+    return "" if answer is True else str(answer or "not ready")
+
+
+def _on_thread(call: Callable[[], Any]) -> Awaitable[Any]:
+    """Run ``call`` on a thread of its own, which does not keep the process from ending."""
+    called: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            called.set_result(call())
+        except BaseException as error:
+            called.set_exception(error)
+
+    threading.Thread(target=run, name="ready", daemon=True).start()
+    return asyncio.wrap_future(called)
 
 
 async def _run(hook: Hook) -> BaseException | None:

@@ -20,6 +20,7 @@ from .admin_keys import Handlers, KeysApi
 from .answers import answer_empty, answer_json, answer_text
 from .by_hand import ByHand
 from .functions import HostedFunction
+from .health import HealthApi
 from .keys import KeyStore
 from .status import HostStatus
 
@@ -35,6 +36,7 @@ class Admin:
     :param running: tells how many invocations are running or waiting.
     :param keys: the keys of the app.
     :param drain: is told to stop the triggers (``True``) or to start them anew.
+    :param health: asks the workers how they are.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Admin:
         running: Callable[[], int],
         keys: KeyStore,
         drain: Callable[[bool], None],
+        health: HealthApi,
     ) -> None:
         self._status = status
         self._access = access
@@ -60,6 +63,7 @@ class Admin:
             "/host/drain": {"POST": self._drain},
             "/host/drain/status": {"GET": self._drain_status},
             "/host/resume": {"POST": self._resume},
+            **health.routes(),
             **KeysApi(keys, self._function).routes(),
         }
         self._routes = [(re.compile(f"/admin{path}", re.IGNORECASE), handlers) for path, handlers in routes.items()]

@@ -9,6 +9,7 @@ from .access import Access
 from .admin import Admin
 from .app_settings import HostOptions
 from .by_hand import ByHand
+from .health import HealthApi
 from .invoker import Invoker
 from .keys import KeyStore
 from .page.site import Page
@@ -45,7 +46,8 @@ class Site:
         drain: Callable[[bool], None],
     ) -> None:
         access = Access(options.scheme, options.address, keys if options.enable_auth else None)
-        self._admin = Admin(status, access, ByHand(invoker), lambda: supervisor.running, keys, drain)
+        health = HealthApi(status, lambda: supervisor.serving)
+        self._admin = Admin(status, access, ByHand(invoker), lambda: supervisor.running, keys, drain, health)
         self._page = None
         if page:
             self._page = Page(status, access, invoker, supervisor, with_keys=options.enable_auth)

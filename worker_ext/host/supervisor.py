@@ -177,9 +177,9 @@ class Supervisor:
             worker.record_timelines()
 
     @property
-    def pids(self) -> list[int]:
-        """The process ids of the workers that can take calls."""
-        return [worker.pid for worker in self._workers if worker.ready]
+    def serving(self) -> list[WorkerProcess]:
+        """The workers that can take calls."""
+        return [worker for worker in self._workers if worker.ready]
 
     @property
     def running(self) -> int:
@@ -232,7 +232,7 @@ class Supervisor:
             self._console.error(f"{named}; a new one starts in {self._pause:g} s.")
         else:
             self._console.error(f"{named}.")
-            if self._broken is not None and not self._is_served:
+            if self._broken is not None and not self.serving:
                 self._tell_broken(self._broken)
 
     def worker_logged(self, call: Call | None, records: list[LogRecord]) -> None:
@@ -288,13 +288,9 @@ class Supervisor:
         self._staff()
 
     def _tell_broken(self, error: IndexingError) -> None:
-        self._listener.app_broken(error, still_serving=self._is_served)
-        if not self._is_served:
+        self._listener.app_broken(error, still_serving=bool(self.serving))
+        if not self.serving:
             self._fail_waiting(f"the function app cannot be loaded: {error}")
-
-    @property
-    def _is_served(self) -> bool:
-        return any(worker.ready for worker in self._workers)
 
     def _introduce(self, connection: FrameConnection, frame: Frame) -> None:
         """Handle the first frame of a connection: it must prove which worker it is."""

@@ -16,7 +16,15 @@ from typing import Any, Protocol
 
 from ..errors import IndexingError, ProtocolError, WorkerLost
 from ..invocation import LogRecord
-from ..runtimes.protocol import SECRET_VARIABLE, Kind, unpack_error, unpack_json, unpack_lines, unpack_timeline
+from ..runtimes.protocol import (
+    SECRET_VARIABLE,
+    Kind,
+    unpack_error,
+    unpack_health,
+    unpack_json,
+    unpack_lines,
+    unpack_timeline,
+)
 from ..transports.frames import Frame, FrameConnection
 from .call import Call, unpack_failure, unpack_result
 from .child_process import ChildProcess
@@ -29,6 +37,7 @@ _DECODERS: Mapping[int, Callable[[list[bytes]], Any]] = {
     Kind.FAILURE: unpack_failure,
     Kind.LOG: lambda parts: (parts[0].decode(), unpack_lines(parts[1:])),
     Kind.TIMELINE: lambda parts: unpack_timeline(parts[0]),
+    Kind.HEALTH: lambda parts: unpack_health(parts[0]),
     Kind.READY: lambda parts: unpack_json(parts[0]),
     Kind.BROKEN: lambda parts: unpack_error(unpack_json(parts[0])),
 }
@@ -114,6 +123,7 @@ class WorkerProcess:
         self._reason = ""
         self._starting: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
+        self._health: asyncio.Future[list[tuple[str, str]] | None] | None = None  # while an answer is under way
         self.generation = generation
         self.ready = False
         self.stopping = False
@@ -219,6 +229,26 @@ class WorkerProcess:
         if self.ready and self._connection is not None:
             self._connection.send(Kind.RECORD, 0, [])
 
+    async def health(self) -> list[tuple[str, str]]:
+        """Ask which of its extensions cannot do their work, and why; who asks meanwhile waits for the same answer.
+
+        :raises WorkerLost: if it has no connection, or ends before it answers.
+        """
+        if self._connection is None or not self.ready:
+            raise WorkerLost("it does not serve any more")
+        if self._health is None:
+            self._health = asyncio.get_running_loop().create_future()
+            self._connection.send(Kind.HEALTH, 0, [])
+        answer = await asyncio.shield(self._health)
+        if answer is None:
+            raise WorkerLost("it ended before it answered")
+        return answer
+
+    def _tell_health(self, answer: list[tuple[str, str]] | None) -> None:
+        waiting, self._health = self._health, None
+        if waiting is not None:
+            waiting.set_result(answer)
+
     def stop(self) -> None:
         """Ask it to finish what it runs and to end. Before it is ready there is nothing to finish: it ends at once."""
         if self.stopping:
@@ -269,6 +299,8 @@ class WorkerProcess:
         elif kind == Kind.TIMELINE:
             if number in self.calls:
                 self.calls[number].timeline = message
+        elif kind == Kind.HEALTH:
+            self._tell_health(message)
         elif self._loaded:
             raise ProtocolError(f"a message of the kind {kind} came twice")
         else:
@@ -297,6 +329,7 @@ class WorkerProcess:
         lost = f"the worker process {self.pid} that ran this invocation {reason} before it answered"
         for call in calls:
             call.answer(WorkerLost(lost))
+        self._tell_health(None)
         self._ended.set()
         self._listener.worker_ended(self, reason)
 

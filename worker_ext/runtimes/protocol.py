@@ -14,6 +14,8 @@ CANCEL     host → worker   (the call number says which)
 STOP       host → worker   finish what is running, then end
 RECORD     host → worker   from now on, send a TIMELINE before each RESULT and FAILURE
 TIMELINE   worker → host   JSON of what has run for an invocation (:func:`pack_timeline`)
+HEALTH     host → worker   asks which extensions cannot do their work
+HEALTH     worker → host   JSON of these, each with its reason (:func:`unpack_health`)
 =========  ==============  =====================================================================================
 
 A log line is three parts: level as decimal digits, logger name, text. So is an output: the binding's name, the kind
@@ -67,6 +69,7 @@ class Kind(IntEnum):
     STOP = 9
     RECORD = 10
     TIMELINE = 11
+    HEALTH = 12
 
 
 def pack_lines(records: Sequence[LogRecord]) -> list[bytes]:
@@ -111,6 +114,17 @@ def unpack_timeline(data: bytes) -> list[TimelineEntry]:
         ]
     except (TypeError, ValueError) as error:
         raise ProtocolError(f"a timeline cannot be decoded: {error}") from None
+
+
+def unpack_health(data: bytes) -> list[tuple[str, str]]:
+    """Decode the extensions that cannot do their work, each with its reason.
+
+    :raises ProtocolError: if that is not what it is.
+    """
+    try:
+        return [(str(extension), str(reason)) for extension, reason in unpack_json(data)]
+    except (TypeError, ValueError) as error:
+        raise ProtocolError(f"a worker's health cannot be decoded: {error}") from None
 
 
 def pack_error(error: WorkerExtError) -> dict[str, Any]:

@@ -47,6 +47,7 @@ class Session(AppSession):
         self._recording = False
         self._arriving: dict[int, asyncio.Task[None]] = {}  # call number → what waits for the rest of the invocation
         self._stopping: asyncio.Task[None] | None = None  # kept, as the loop itself would forget it
+        self._checking: asyncio.Task[None] | None = None  # likewise
 
     async def run(self) -> None:
         """Connect, load the app and say what it is made of, then run invocations until the connection ends.
@@ -93,6 +94,8 @@ class Session(AppSession):
         elif frame.kind == Kind.RECORD:
             assert self._worker is not None
             self._recording = self._worker.timelines = True
+        elif frame.kind == Kind.HEALTH:
+            self._checking = self._loop.create_task(self._check(connection))
         elif frame.kind == Kind.STOP:
             self._stopping = self._loop.create_task(self._stop(connection))
         else:
@@ -151,6 +154,11 @@ class Session(AppSession):
     def _ship(self, invocation_id: str, lines: list[LogRecord]) -> None:
         if self._connection is not None:
             self._connection.send(Kind.LOG, 0, [invocation_id.encode(), *pack_lines(lines)])
+
+    async def _check(self, connection: FrameConnection) -> None:
+        assert self._worker is not None
+        readiness = await self._worker.ready()
+        connection.send(Kind.HEALTH, 0, [pack_json(readiness.reasons)])
 
     async def _stop(self, connection: FrameConnection) -> None:
         assert self._worker is not None

@@ -147,7 +147,10 @@ class Page:
         rates = self._record().rates
         return [
             ("rates", {"history": rates.history()[-1:], "functions": rates.functions()}),
-            ("workers", {"workers": self._supervisor.pids, "running": self._supervisor.running}),
+            (
+                "workers",
+                {"workers": [worker.pid for worker in self._supervisor.serving], "running": self._supervisor.running},
+            ),
         ]
 
     def _app(self) -> dict[str, Any]:
