@@ -22,7 +22,7 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .context import Context, RetryContext, TraceContext
-    from .hooks.base import AppExtensionBase, FuncExtensionBase
+    from .hooks.base import AppExtensionBase, FuncExtensionBase, scope
     from .invocation import LogLine
 
 __version__ = "0.1.0"
@@ -42,6 +42,7 @@ __all__ = [
     "WorkerBusy",
     "WorkerExtError",
     "WorkerLost",
+    "scope",
 ]
 
 
@@ -52,6 +53,7 @@ _HOMES = {
     "LogLine": "invocation",
     "RetryContext": "context",
     "TraceContext": "context",
+    "scope": "hooks.base",
 }
 """Where the names are that are imported when they are asked for: every command passes this door, and is to be fast."""
 

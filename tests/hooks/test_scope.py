@@ -7,7 +7,7 @@ import functools
 import azure.functions as sdk
 import pytest
 
-from worker_ext import AppExtensionBase, FuncExtensionBase
+from worker_ext import AppExtensionBase, FuncExtensionBase, scope
 
 
 @pytest.fixture
@@ -193,6 +193,55 @@ class TestPatterns:
         audited.scope(exclude="Http*")
         worker.invoke(function)
         assert trace == ["HttpTrigger"]
+
+
+class TestExtensionsOnTheBasesOfTheSdk:
+    """They know nothing of scopes: the app narrows them, and attributes of such names are their own."""
+
+    @pytest.fixture
+    def classic(self, trace):
+        class Classic(sdk.AppExtensionBase):
+            include, priority = "its own business", "high"
+
+            @classmethod
+            def pre_invocation_app_level(cls, logger, context, func_args):
+                trace.append(context.function_name)
+
+        return Classic
+
+    @pytest.mark.parametrize(
+        ("options", "expected"),
+        [
+            ({}, ["Orders", "OrderQueue"]),
+            ({"include": "Orders"}, ["Orders"]),
+            ({"exclude": ["Orders"]}, ["OrderQueue"]),
+            ({"triggers": ["httpTrigger"]}, ["Orders"]),
+            ({"triggers": "queue", "exclude": "*"}, []),
+        ],
+    )
+    def test_by_patterns(self, classic, ran_for, app, options, expected):
+        scope(classic, **options)
+        assert ran_for(app) == expected
+        assert (classic.include, classic.priority) == ("its own business", "high")
+
+    def test_what_is_left_out_stays(self, classic, ran_for, app):
+        scope(classic, include="Orders")
+        scope(classic, priority=3)
+        assert ran_for(app) == ["Orders"]
+
+    def test_by_priority(self, classic, trace, ran_for, app):
+        class Later(sdk.AppExtensionBase):
+            @classmethod
+            def pre_invocation_app_level(cls, logger, context, func_args):
+                trace.append("later")
+
+        scope(Later, include="Orders", priority=1)
+        assert ran_for(app) == ["later", "Orders", "OrderQueue"]
+
+    @pytest.mark.parametrize("nonsense", [None, "TimerExtension", object])
+    def test_takes_extensions_only(self, nonsense):
+        with pytest.raises(TypeError, match="takes an extension"):
+            scope(nonsense, include="*")
 
 
 class TestFamilies:

@@ -16,7 +16,7 @@ import azure.functions as sdk
 
 from ..invocation import LogLine
 from . import sdk as registered
-from .scope import Patterns, target_of
+from .scope import SCOPE, Patterns, Scope, target_of
 
 Attached = TypeVar("Attached")
 
@@ -57,7 +57,7 @@ class AppExtensionBase(sdk.AppExtensionBase):
         :param triggers: see the class.
         :param priority: see the class.
         """
-        _scope(cls, include=include, exclude=exclude, triggers=triggers, priority=priority)
+        scope(cls, include=include, exclude=exclude, triggers=triggers, priority=priority)
 
     @classmethod
     def around_invocation_app_level(cls, *args: Any, **kwargs: Any) -> Any:
@@ -164,7 +164,7 @@ class FuncExtensionBase(sdk.FuncExtensionBase):
         priority: int | None = None,
     ) -> None:
         """Change what the extension applies to, or when it comes; see :meth:`AppExtensionBase.scope`."""
-        _scope(self, include=include, exclude=exclude, triggers=triggers, priority=priority)
+        scope(self, include=include, exclude=exclude, triggers=triggers, priority=priority)
 
     def attach(self, to: Attached) -> Attached:
         """Have the extension apply to more functions. It can be used as a decorator.
@@ -217,10 +217,33 @@ class FuncExtensionBase(sdk.FuncExtensionBase):
         registered.extensions().remove(self)
 
 
-def _scope(owner: Any, **given: Any) -> None:
-    for name, value in given.items():
-        if value is not None:
-            setattr(owner, name, value)
+def scope(
+    extension: Any,
+    *,
+    include: Patterns | None = None,
+    exclude: Patterns | None = None,
+    triggers: Patterns | None = None,
+    priority: int | None = None,
+) -> None:
+    """Change what an extension applies to, or when it comes, whichever bases it is built on.
+
+    :param extension: a class, or an instance of a function-level one; what is left out stays as it is.
+    :param include: see :class:`AppExtensionBase`.
+    :param exclude: see :class:`AppExtensionBase`.
+    :param triggers: see :class:`AppExtensionBase`.
+    :param priority: see :class:`AppExtensionBase`.
+    :raises TypeError: if it is no extension.
+    """
+    cls = extension if isinstance(extension, type) else type(extension)
+    if not issubclass(cls, sdk.AppExtensionBase | sdk.FuncExtensionBase):
+        raise TypeError(f"scope() takes an extension, a class or an instance, not {extension!r}")
+    options = {"include": include, "exclude": exclude, "triggers": triggers, "priority": priority}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if issubclass(cls, AppExtensionBase | FuncExtensionBase):
+        for name, value in given.items():
+            setattr(extension, name, value)
+    else:
+        setattr(extension, SCOPE, getattr(extension, SCOPE, Scope())._replace(**given))
     registered.extensions().changed()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..function import Function
 from .discovery import SETTING, Named
-from .hook import ARGUMENTS, find, is_ours, problem_of
+from .hook import ARGUMENTS, find, is_ours, problem_of, scope_of
 from .registry import Registry
 
 
@@ -44,7 +44,7 @@ def describe(registry: Registry, functions: Sequence[Function], named: Iterable[
                 "scope": scope,
                 "hooks": list(calls),
                 "refused": {name: problem for name, problem in problems.items() if problem is not None},
-                "priority": owner.priority if is_ours(owner) else 0,
+                "priority": scope_of(owner).priority,
                 "required": is_ours(owner) and bool(owner.required),
                 "file": getattr(sys.modules.get(cls.__module__), "__file__", None) or "",
                 "source": by_setting.get(id(owner), f"import of {cls.__module__}"),

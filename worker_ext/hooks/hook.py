@@ -12,6 +12,7 @@ from azure.functions import FuncExtensionBase as SdkFuncExtensionBase
 
 from ..function import is_async_callable
 from . import base
+from .scope import SCOPE, Scope
 
 APP_LEVEL = "_app_level"
 """What the names of application-level hooks end with."""
@@ -61,6 +62,11 @@ def is_ours(owner: Any) -> bool:
     """Whether an extension, a class or an instance, is built on the bases of this package."""
     cls = owner if isinstance(owner, type) else type(owner)
     return issubclass(cls, base.AppExtensionBase | base.FuncExtensionBase)
+
+
+def scope_of(owner: Any) -> Any:
+    """What has the ``include``, ``exclude``, ``triggers`` and ``priority`` of an extension, a class or an instance."""
+    return owner if is_ours(owner) else getattr(owner, SCOPE, Scope())
 
 
 def find(owner: Any, name: str) -> Callable[..., Any] | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..function import Function, is_async_callable
-from .hook import APP_LEVEL, Hook, find, is_ours, problem_of
+from .hook import APP_LEVEL, Hook, find, is_ours, problem_of, scope_of
 from .required import EVERYTHING, Abilities, Refusal, refusals
 from .scope import admits
 from .sdk import extensions
@@ -156,5 +156,5 @@ def _unawaited(call: Any) -> str | None:
 
 def _ordered(owners: list[Any], function: Function | None) -> list[Any]:
     """Those that apply to the function, by priority."""
-    admitted = [owner for owner in owners if function is None or not is_ours(owner) or admits(owner, function)]
-    return sorted(admitted, key=lambda owner: -owner.priority if is_ours(owner) else 0)
+    admitted = [owner for owner in owners if function is None or admits(scope_of(owner), function)]
+    return sorted(admitted, key=lambda owner: -scope_of(owner).priority)

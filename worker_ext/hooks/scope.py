@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..function import Function
 
@@ -13,6 +13,19 @@ Target = Callable[[Function], bool]
 
 Patterns = str | Iterable[str]
 """One pattern or several, with the wildcards of :mod:`fnmatch`; upper and lower case are the same."""
+
+
+SCOPE = "_worker_ext_scope"
+"""The attribute that holds the scope of an extension on the SDK's bases, whose names for other things are its own."""
+
+
+class Scope(NamedTuple):
+    """What narrows an extension that is built on the SDK's bases; ours have attributes of the same names."""
+
+    include: Patterns = "*"
+    exclude: Patterns = ()
+    triggers: Patterns = "*"
+    priority: int = 0
 
 
 def target_of(attached_to: Any) -> Target:
@@ -41,13 +54,16 @@ def in_file(name: str, file: str) -> Target:
     return lambda function: function.name.lower() == name or (file != "" and file == function.file)
 
 
-def admits(owner: Any, function: Function) -> bool:
-    """Whether an extension's own ``include``, ``exclude`` and ``triggers`` let it apply to a function."""
+def admits(scope: Any, function: Function) -> bool:
+    """Whether ``include``, ``exclude`` and ``triggers`` let an extension apply to a function.
+
+    :param scope: what has these attributes (:func:`worker_ext.hooks.hook.scope_of`).
+    """
     trigger = function.trigger.lower()
     return (
-        _matches(function.name, owner.include)
-        and not _matches(function.name, owner.exclude)
-        and (_matches(trigger, owner.triggers) or _matches(trigger.removesuffix("trigger"), owner.triggers))
+        _matches(function.name, scope.include)
+        and not _matches(function.name, scope.exclude)
+        and (_matches(trigger, scope.triggers) or _matches(trigger.removesuffix("trigger"), scope.triggers))
     )
 
 
