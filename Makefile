@@ -5,6 +5,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 p
 VENV := .venv
 BIN := $(VENV)/bin
 BENCHMARK_BIN := $(VENV)-benchmark/bin
+# Most tests wait for other processes; so more run at a time than a small machine has cores.
+JOBS ?= 3
 EXTENSIONS := $(sort $(wildcard extensions/*/setup.py))
 AZURITE := tests/azurite/node_modules/.package-lock.json
 
@@ -14,7 +16,7 @@ start: $(VENV)/.start
 	$(BIN)/func host start --script-root sample_app
 
 test: $(VENV)/.test $(AZURITE)
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(TESTS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

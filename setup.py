@@ -30,6 +30,7 @@ DEV = [
     "pypiserver>=2.1",
     "pytest>=8",
     "pytest-timeout>=2.3",
+    "pytest-xdist>=3.5",
     "pyyaml>=6",
     "requests>=2.31",
     "ruff>=0.8",

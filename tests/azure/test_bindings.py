@@ -78,7 +78,7 @@ def plain(blob: bytes): print(json.dumps(blob.hex()))
 @app.function_name("Unknown")
 @app.generic_trigger(arg_name="data", type="kustoTrigger")
 def unknown(data):
-    return {"text": lambda: data, "json": lambda: {"a": [data]}, "bytes": lambda: bytearray(b"b"), "int": lambda: 5,
+    return {"text": lambda: data, "json": lambda: {"a": [data]}, "bytes": lambda: bytearray(b"b"), "int": lambda: 5, "bool": lambda: True,
             "none": lambda: None, "date": lambda: {"a": datetime.date.min}, "wrong": object}[data]()
 
 def forgetful(call):
@@ -189,6 +189,7 @@ def test_the_return_value_of_a_timer_function_goes_nowhere(worker: DrivenWorker)
         ("json", ("json", b'{"a": ["json"]}')),
         ("bytes", ("bytes", b"b")),
         ("int", ("json", b"5")),
+        ("bool", ("json", b"true")),
         ("none", None),
     ],
 )

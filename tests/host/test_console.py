@@ -87,6 +87,7 @@ def test_two_lines_frame_an_invocation_and_what_it_writes(host: RunningHost) -> 
     host.get("/api/logs")
     host.wait_for("Executed", since=seen)
     lines = [re.sub(f"^{STAMP}", "", line) for line in host.lines[seen:]]
+    lines = lines[next(at for at, line in enumerate(lines) if line.startswith("Executing 'Functions.logs'")) :]
     executing = re.fullmatch(
         r"Executing 'Functions\.logs' \(Reason='This function was programmatically called via the host APIs\.', "
         r"Id=([0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\)",

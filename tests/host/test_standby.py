@@ -39,6 +39,13 @@ def test_the_first_worker_is_the_one_that_was_on_standby(tmp_path: Path) -> None
         assert [_was_on_standby(pid) for pid in host.worker_pids()] == [True]
 
 
+def test_of_several_workers_one_was_on_standby(tmp_path: Path) -> None:
+    folder = write_app(tmp_path / "app", {"function_app.py": APP})
+    with running_host(folder, environ={"FUNCTIONS_WORKER_PROCESS_COUNT": "3"}) as host:
+        host.wait_for("Worker process started and initialized", count=3)
+        assert sorted(_was_on_standby(pid) for pid in host.worker_pids()) == [False, False, True]
+
+
 @pytest.mark.parametrize(
     "values", [{"PYTHONHASHSEED": "7"}, {"TZ": "Asia/Tokyo"}, {"languageWorkers__python__arguments": "-X dev"}]
 )

@@ -24,7 +24,7 @@ GONE = r"net::ERR_(CONNECTION|EMPTY|INCOMPLETE)"
 """What the browser writes when a host has stopped, as each does at the end of its test."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The browser of all tests; each page of theirs has a profile of its own."""
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -268,11 +268,16 @@ INPUTS: dict[str, tuple[str, st.SearchStrategy[messages.TypedData]]] = {
     ),
     "raises": ("req", texts.map(lambda text: typed(http={"query": {"text": text}}))),
     "generic": ("data", content),
-    "gives": ("data", as_json),
+    "gives": ("data", as_json.filter(lambda data: data.json.strip() not in ("true", "false"))),
     "outputs": (
         "data",
         st.fixed_dictionaries(
-            {}, optional={"one": json_values.filter(lambda value: value is not None), "two": texts, "three": texts}
+            {},
+            optional={
+                "one": json_values.filter(lambda value: value is not None and not isinstance(value, bool)),
+                "two": texts,
+                "three": texts,
+            },
         ).map(lambda value: typed(json=json.dumps(value))),
     ),
     "tick": ("timer", timers.map(lambda value: typed(json=json.dumps(value)))),

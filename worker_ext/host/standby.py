@@ -52,7 +52,7 @@ class Standby:
         arguments: Sequence[str],
         environ: Mapping[str, str],
     ) -> subprocess.Popen[bytes] | None:
-        """Give the process its order and hand it over; ``None``, and its end, if it is not what was guessed.
+        """Give the process its order and hand it over, once; ``None``, and its end, if it is not what was guessed.
 
         :param address: where the host listens.
         :param kind: the kind of app.
@@ -61,6 +61,8 @@ class Standby:
         :param arguments: what goes between the interpreter and the script.
         :param environ: the environment that the worker is to have.
         """
+        if self._taken:
+            return None
         changed = {name: value for name, value in environ.items() if self._environ.get(name) != value}
         removed = [name for name in self._environ if name not in environ]
         order = {"arguments": [address, kind, str(script_root)], "environ": changed, "unset": removed}

@@ -53,7 +53,7 @@ class RpcStream:
     def close(self) -> None:
         """End the call and the server, all at once as a host does that is killed."""
         if self._server is not None:
-            self._server.close()
+            self._loop.call_soon_threadsafe(self._server.close)
             self._on_loop(self._hang_up())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(self.deadline)

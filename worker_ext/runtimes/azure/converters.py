@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from typing import Any, TypeVar
 
 import azure.functions as sdk
@@ -62,6 +63,8 @@ class GenericConverter:
             return meta.Datum(obj, "string")
         if isinstance(obj, (bytes, bytearray)):
             return meta.Datum(bytes(obj), "bytes")
+        if isinstance(obj, bool):  # which Python takes for a number
+            return meta.Datum(json.dumps(obj), "json")
         for kind, types in _JSON_KINDS.items():
             if isinstance(obj, types):
                 return meta.Datum(obj, kind)
