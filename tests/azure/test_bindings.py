@@ -78,7 +78,8 @@ def plain(blob: bytes): print(json.dumps(blob.hex()))
 @app.function_name("Unknown")
 @app.generic_trigger(arg_name="data", type="kustoTrigger")
 def unknown(data):
-    return {"text": lambda: data, "json": lambda: {"a": [data]}, "bytes": lambda: bytearray(b"b"), "int": lambda: 5, "bool": lambda: True,
+    return {"text": lambda: data, "json": lambda: {"a": [data]}, "bytes": lambda: bytearray(b"b"), "int": lambda: 5,
+            "bool": lambda: True,
             "none": lambda: None, "date": lambda: {"a": datetime.date.min}, "wrong": object}[data]()
 
 def forgetful(call):
