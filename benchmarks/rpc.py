@@ -129,7 +129,10 @@ class LoadingHost(RpcHost):
         return frame
 
     def _take(self, message: messages.StreamingMessage) -> None:
-        if message.WhichOneof("content") != "invocation_response":
+        kind = message.WhichOneof("content")
+        if kind == "rpc_log":  # a host that kept every line of every load would slow down more and more
+            return
+        if kind != "invocation_response":
             super()._take(message)
             return
         if message.invocation_response.result.status != messages.StatusResult.Success:
