@@ -92,6 +92,8 @@ class TestWithoutCoreTools:
             ("host strat", "func host start"),
             ("strat", "func start"),
             ("news", "func new"),
+            ("nwe", "func new"),
+            ("nwe -t HttpTrigger", "func new"),
             ("hlep", "func help"),
             ("setings lsit", "func settings list"),
             ("template list", "func templates list"),

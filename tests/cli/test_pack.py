@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -327,6 +328,11 @@ class TestTarget:
         assert "words.py: is there already" in capsys.readouterr().err
         assert (folder / "code" / "words.py").read_text() == "MINE = 1"
         assert not (folder / "code" / "greetings").exists()
+
+    def test_how_much_would_be_overwritten_is_told(self, unpack, capsys):
+        assert unpack("greetings") == 0
+        assert unpack("greetings") == 1
+        assert re.search(r"greetings\S*: is there already, and so are \d+ more", capsys.readouterr().err)
 
     def test_unless_it_is_wanted(self, unpack, folder, index):
         unpack("words")

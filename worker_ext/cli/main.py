@@ -145,7 +145,11 @@ def _nearest_name(words: Sequence[str]) -> str | None:
     def likeness(name: str) -> float:
         """That of the word that is least like what was typed."""
         pairs = zip(name.split(), words, strict=False)
-        return min(SequenceMatcher(None, word, typed).ratio() for word, typed in pairs)
+        return min(
+            # Letters that changed places make a typo, also where a word has only three.
+            _ALIKE if sorted(word) == sorted(typed) and word != typed else SequenceMatcher(None, word, typed).ratio()
+            for word, typed in pairs
+        )
 
     names = [name for name in _all_names() if len(name.split()) <= len(words)]
     nearest = max(names, key=lambda name: (likeness(name), len(name)))

@@ -38,7 +38,7 @@ def unpack_wheels(wheels: Sequence[Path], target: Path, *, replace: bool = False
             taken += [old for entry in entries for old in _other_versions(target, entry.name)]
             if taken and not replace:
                 raise ConfigurationError(
-                    "is there already" if len(taken) == 1 else f"and {len(taken) - 1} more are there already",
+                    "is there already" + (f", and so are {len(taken) - 1} more" if len(taken) > 1 else ""),
                     file=taken[0],
                     hint="Replace what is there with --force.",
                 )
