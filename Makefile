@@ -5,8 +5,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 p
 VENV := .venv
 BIN := $(VENV)/bin
 BENCHMARK_BIN := $(VENV)-benchmark/bin
-# Most tests wait for other processes; so more run at a time than a small machine has cores.
-JOBS ?= 3
+# How many processes run tests at a time. Most tests wait for other processes, so that one would use half of a core.
+JOBS ?= 2
 EXTENSIONS := $(sort $(wildcard extensions/*/setup.py))
 AZURITE := tests/azurite/node_modules/.package-lock.json
 

@@ -23,7 +23,7 @@ def main() -> int:
     """Measure, print, write; the exit status is 1 if ``--check`` was given and a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="length of one load")
+    parser.add_argument("--seconds", type=int, default=2, help="length of one load")
     parser.add_argument("--json", type=Path, default=ROOT / "benchmarks" / "results" / "latest.json")
     parser.add_argument("--chart", type=Path, help="draw the chart into this SVG file")
     parser.add_argument("--check", action="store_true", help="fail if a target is missed")
@@ -39,7 +39,7 @@ def main() -> int:
     return int(arguments.check and not all(target.met(results) for target in TARGETS))
 
 
-def measure(scratch: Path, rounds: int, seconds: float) -> Results:
+def measure(scratch: Path, rounds: int, seconds: int) -> Results:
     """Run all rounds."""
     results = Results()
     everything = subjects(scratch)
@@ -71,7 +71,7 @@ def measure(scratch: Path, rounds: int, seconds: float) -> Results:
     return results
 
 
-def _load(server: Server, kind: str, connections: int, seconds: float) -> Sample:
+def _load(server: Server, kind: str, connections: int, seconds: int) -> Sample:
     url = server.url(kind)
     assert url is not None
     return load(url, server.pid, connections, seconds)

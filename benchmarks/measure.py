@@ -35,13 +35,13 @@ class Sample:
         return asdict(self)
 
 
-def load(url: str, pid: int, connections: int, seconds: float) -> Sample:
+def load(url: str, pid: int, connections: int, seconds: int) -> Sample:
     """Load a server with wrk (https://github.com/wg/wrk), a process of its own.
 
     :param pid: the server's first process.
     """
     before = cpu_seconds(pid)
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", url]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", url]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     used = cpu_seconds(pid) - before
     requests = int(_find(r"(\d+) requests in", text))
