@@ -110,6 +110,7 @@ def test_an_exception_costs_no_process_and_ends_in_an_error_message(hosted, conn
         client.publish("py", {"wish": "tea"})
         [reply] = client.wait_for(1)
         assert host.worker_pids() == [pid]
+        host.wait_for("Executing 'Functions.sayhi3'", count=attempts)
         assert host.console.count("Executing 'Functions.sayhi3'") == attempts
     assert reply["errorType"] == "ValueError"
     assert reply["errorMessage"] == "ValueError: no tea today"

@@ -360,6 +360,16 @@ class TestNamedBySettings:
             assert len(one.get("/api/hello").messages) == len(other.get("/api/hello").messages) == 2
             assert none.get("/api/hello").messages == []
 
+    def test_so_does_one_that_was_imported_when_others_were_shown(self):
+        import python_worker_extension_timer  # noqa: F401
+
+        before = sdk.switch(sdk.Extensions())
+        try:
+            with FunctionAppClient(app_object, settings={"WORKER_EXT_EXTENSIONS": "timer"}) as client:
+                assert client.extensions == ["TimerExtension"]
+        finally:
+            sdk.switch(before)
+
     def test_one_that_cannot_be_used_is_told(self):
         with (
             pytest.raises(ConfigurationError, match="carrier-pigeon"),

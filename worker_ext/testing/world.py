@@ -17,6 +17,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +27,7 @@ from azure.functions.extension import ExtensionMeta
 
 from ..errors import ConfigurationError
 from ..hooks import sdk
+from ..hooks.discovery import GROUP, SETTING
 from ..invocation import current_invocation
 from ..runtimes.azure import v2
 from ..runtimes.user_code import APP_PACKAGE, is_own
@@ -131,7 +133,7 @@ class World:
 
         That is a fresh app, and extensions that settings name.
         """
-        packages = _packages(self._outer_extensions) - _packages_of(self._shared)
+        packages = (_packages(self._outer_extensions) | _nameable_packages()) - _packages_of(self._shared)
         hidden = {name: module for name, module in sys.modules.items() if self._owns(name, module, packages)}
         for name in hidden:
             del sys.modules[name]
@@ -222,6 +224,16 @@ def _is_part_of_sdk(extension: Any) -> bool:
 
 def _packages(extensions: sdk.Extensions) -> set[str]:
     return _packages_of([*extensions.apps, *(made.instance for made in extensions.functions)])
+
+
+def _nameable_packages() -> set[str]:
+    """The packages of extensions that the settings can name, if they name any.
+
+    One can have been imported while another world was shown; then it has not registered in this one.
+    """
+    if not os.environ.get(SETTING):
+        return set()
+    return {_top(point.module) for point in entry_points(group=GROUP)} - _NOT_EXTENSIONS
 
 
 def _packages_of(extensions: Sequence[Any]) -> set[str]:
