@@ -77,7 +77,7 @@ def read(folder: Path, environ: Mapping[str, str] = os.environ) -> Application:
         service = _Service(setting, volumes, base)
         document = settings.read(service.resolve(CONFIGURATION), environ)
         if role == "hub":
-            hubs[name] = settings.hub_settings(document)
+            hubs[name] = settings.hub_settings(document, service.resolve)
         elif role == "manager":
             managers[name] = settings.manager_settings(document, service.resolve)
         else:

@@ -121,7 +121,7 @@ class BaetylHost:
                 broker = replace(broker, username=asked.username, password=asked.password)
         elif broker.host in self._app.hubs:
             hub = self._embedded(broker.host)
-            broker = replace(broker, host="127.0.0.1", port=hub.port, secure=False, modern=False)
+            broker = replace(broker, host=hub.host, port=hub.port, secure=False, modern=False)
         return broker.with_files(ca=options.hub_ca, certificate=options.hub_cert, key=options.hub_key)
 
     def _embedded(self, name: str) -> EmbeddedHub:
@@ -169,7 +169,7 @@ class BaetylHost:
     def _list(self) -> None:
         console = self._console
         for hub in self._hubs.values():
-            listed = ", ".join(f"tcp://{host}:{port}" for host, port in hub.addresses)
+            listed = ", ".join(map(str, hub.addresses))
             console.warning(f"The embedded hub listens on {listed}; {_first_try()}.")
         console.heading("\nFunctions:\n")
         for manager in self._app.managers.values():

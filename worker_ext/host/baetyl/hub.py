@@ -6,17 +6,22 @@ hub is a broker of its own, such as mosquitto (``--hub``).
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import socket
+import ssl
 from collections.abc import Sequence
+from functools import partial
 
 from ...errors import ConfigurationError
-from .hub_users import plugins
-from .settings import HubSettings
+from . import hub_routes, hub_users
+from .settings import HubCertificate, HubSettings, Listener
 
 FIRST_TRY = "it is for a first try, as it can lose messages: use a broker such as mosquitto for more (--hub)"
 
 _EVERYWHERE = ("0.0.0.0", "::")
 _LOOPBACK = "127.0.0.1"
+_ENTRANCE = "default"  # amqtt's name for the way in that all our servers share
 
 
 class EmbeddedHub:
@@ -24,7 +29,10 @@ class EmbeddedHub:
 
     :param hub: its settings.
     :param public: whether it listens where they say, and not on loopback alone.
-    :ivar addresses: (host, port) that it listens on.
+    :raises ConfigurationError: if its certificate cannot be used.
+    :ivar addresses: what it listens on.
+    :ivar host: where it can be reached from this machine without TLS.
+    :ivar port: the port for that.
     """
 
     def __init__(self, hub: HubSettings, *, public: bool) -> None:
@@ -32,40 +40,76 @@ class EmbeddedHub:
 
         logging.getLogger("amqtt").setLevel(logging.CRITICAL)
         logging.getLogger("transitions").setLevel(logging.CRITICAL)
-        self.addresses: Sequence[tuple[str, int]] = [
-            (host if public else _LOOPBACK, port) for host, port in dict.fromkeys(hub.listen)
+        self.addresses: Sequence[Listener] = [
+            one if public else one._replace(host=_LOOPBACK) for one in dict.fromkeys(hub.listen)
         ]
-        listeners = {
-            "default" if not at else f"listener-{at}": {"type": "tcp", "bind": f"{host}:{port}"}
-            for at, (host, port) in enumerate(self.addresses)
-        }
-        self._broker = Broker({"listeners": listeners, "plugins": plugins(hub)})
-
-    @property
-    def port(self) -> int:
-        """A port on which it can be reached from this machine."""
-        return next((port for host, port in self.addresses if host in (_LOOPBACK, *_EVERYWHERE)), self.addresses[0][1])
+        self._tls = None if hub.certificate is None else tls(hub.certificate)
+        plugins = hub_users.plugins(hub) | hub_routes.plugins(hub.subscriptions)
+        entrance = {"type": "external", "bind": "none:0"}  # we listen ourselves: amqtt makes no mutual TLS
+        self._broker = Broker({"listeners": {_ENTRANCE: entrance}, "plugins": plugins})
+        self._servers: list[asyncio.Server] = []
+        plain = [one for one in self.addresses if not one.secure]
+        # Rules speak to the hub without TLS, inside this machine, even if nobody else may.
+        self._inner = None if plain else socket.create_server((_LOOPBACK, 0))
+        near: tuple[str, int] = self._inner.getsockname() if self._inner is not None else _nearest(plain)
+        self.host, self.port = near
 
     async def start(self) -> None:
         """Listen.
 
         :raises ConfigurationError: if that is not possible.
         """
-        try:
-            await self._broker.start()
-        except Exception as error:  # amqtt wraps what the system says, more than once
-            listed = ", ".join(f"{host}:{port}" for host, port in self.addresses)
-            raise ConfigurationError(
-                f"the embedded hub cannot listen on {listed}: {_innermost(error)}",
-                hint="Is a broker running there already? Then use it:  func host start --hub tcp://localhost:1883",
-            ) from None
+        await self._broker.start()
+        for one in self.addresses:
+            context = self._tls if one.secure else None
+            try:
+                self._servers.append(await asyncio.start_server(self._connected, one.host, one.port, ssl=context))
+            except OSError as error:
+                raise ConfigurationError(
+                    f"the embedded hub cannot listen on {one.host}:{one.port}: {error.strerror or error}",
+                    hint="Is a broker running there already? Then use it:  func host start --hub tcp://localhost:1883",
+                ) from None
+        if self._inner is not None:
+            self._servers.append(await asyncio.start_server(self._connected, sock=self._inner))
 
     async def close(self) -> None:
         """Stop."""
+        for server in self._servers:
+            server.close()
+        if self._inner is not None:
+            self._inner.close()
         await self._broker.shutdown()
 
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
 
-def _innermost(error: BaseException) -> str:
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return str(getattr(error, "strerror", None) or error)
+        secured = writer.get_extra_info("ssl_object")
+        hub_users.certified.set(secured is not None and bool(secured.getpeercert()))
+        await self._broker.external_connected(StreamReaderAdapter(reader), StreamWriterAdapter(writer), _ENTRANCE)
+
+
+def tls(certificate: HubCertificate) -> ssl.SSLContext:
+    """What encrypts a hub's connections. With a ``ca``, clients must have a certificate that it signed.
+
+    :raises ConfigurationError: if a file cannot be used.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    chain = partial(context.load_cert_chain, certificate.cert, certificate.key, lambda: "")  # never ask a terminal
+    steps = [(f"{certificate.cert} and {certificate.key}", chain)]
+    if certificate.ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        steps.append((str(certificate.ca), partial(context.load_verify_locations, certificate.ca)))
+    for files, load in steps:
+        try:
+            load()
+        except OSError as error:  # which those of TLS are as well
+            raise ConfigurationError(
+                f"the hub's certificate cannot be used: {files}: {error.strerror or error}", file=certificate.where
+            ) from None
+    return context
+
+
+def _nearest(listeners: Sequence[Listener]) -> tuple[str, int]:
+    """Where the hub can be reached from this machine."""
+    near = next((one for one in listeners if one.host in (_LOOPBACK, *_EVERYWHERE)), listeners[0])
+    return (_LOOPBACK if near.host in _EVERYWHERE else near.host), near.port

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,6 +13,9 @@ from amqtt.session import Session
 
 from ...transports.mqtt_topics import matches
 from .settings import HubSettings
+
+certified: ContextVar[bool] = ContextVar("certified", default=False)
+"""Whether the client of the connection has shown a certificate; amqtt's session may be that of an earlier one."""
 
 
 def plugins(hub: HubSettings) -> dict[str, Any]:
@@ -35,12 +39,16 @@ class Users(BaseAuthPlugin):  # type: ignore[misc]  # amqtt tells no types
     Config = PrincipalsConfig
 
     async def authenticate(self, *, session: Session) -> bool | None:
-        """Whether the session's user is a principal and has said its password."""
+        """Whether the session's user is a principal and has said its password.
+
+        A principal without a password needs a certificate instead, as at Baetyl's own hub.
+        """
         given = (session.password or "").encode()
         found = False
         for principal in self.config.principals:
             same = hmac.compare_digest(principal["password"].encode(), given)
-            found |= same and principal["username"] == session.username
+            proven = same and (bool(given) or certified.get())
+            found |= proven and principal["username"] == session.username
         return found
 
 

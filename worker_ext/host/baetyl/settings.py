@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from ...errors import ConfigurationError
 from ...runtimes.baetyl.service import FunctionEntry
 from ...transports.mqtt_broker import Broker
+from ...transports.mqtt_topics import matches
 from ..settings_tree import REQUIRED, Setting
 from ..settings_yaml import load_yaml
 from .settings_units import duration, fill_template, size
@@ -42,16 +44,63 @@ class Principal:
     permissions: Sequence[Permission] = ()
 
 
+class Listener(NamedTuple):
+    """An address that the hub listens on; ``secure`` with TLS."""
+
+    host: str
+    port: int
+    secure: bool = False
+
+    def __str__(self) -> str:
+        return str(Broker(self.host, self.port, self.secure))
+
+
+@dataclass(frozen=True)
+class HubCertificate:
+    """What the hub encrypts with.
+
+    :ivar cert: the file of its certificate.
+    :ivar key: the file of its key.
+    :ivar ca: the file of the certificates that clients must be signed by; ``None`` if they need none.
+    :ivar where: the settings file that names them.
+    """
+
+    cert: Path
+    key: Path
+    ca: Path | None
+    where: str | None
+
+
+@dataclass(frozen=True)
+class HubSubscription:
+    """Messages of one topic that the hub publishes to another as well.
+
+    :ivar source: the topic filter of the messages.
+    :ivar source_qos: the highest quality of service that they are taken with.
+    :ivar target: where they go.
+    :ivar target_qos: the highest quality of service that they get there.
+    """
+
+    source: str
+    source_qos: int
+    target: str
+    target_qos: int
+
+
 @dataclass(frozen=True)
 class HubSettings:
     """The hub's ``service.yml``.
 
-    :ivar listen: (host, port) that it listens on.
+    :ivar listen: what it listens on.
     :ivar principals: its users; nobody else may connect, unless there are none.
+    :ivar subscriptions: what it forwards from topic to topic, without a circle.
+    :ivar certificate: what it encrypts with; there is one if an address is secure.
     """
 
-    listen: Sequence[tuple[str, int]]
+    listen: Sequence[Listener]
     principals: Sequence[Principal]
+    subscriptions: Sequence[HubSubscription] = ()
+    certificate: HubCertificate | None = None
 
 
 @dataclass(frozen=True)
@@ -173,16 +222,16 @@ def read(file: Path, environ: Mapping[str, str] = os.environ) -> Setting:
     return load_yaml(file, lambda text: fill_template(text, environ, file))
 
 
-def hub_settings(root: Setting) -> HubSettings:
+def hub_settings(root: Setting, resolve: Resolve) -> HubSettings:
     """The hub's settings.
 
+    :param resolve: finds the files that they name.
     :raises ConfigurationError: if one is wrong, with the place.
     """
     listen = []
     for setting in root["listen"].elements():
         broker = _broker(setting)
-        if not broker.secure:  # what is encrypted needs certificates, and a real broker
-            listen.append((broker.host, broker.port))
+        listen.append(Listener(broker.host, broker.port, broker.secure))
     principals = []
     for user in root["principals"].elements():
         permissions = [
@@ -190,7 +239,13 @@ def hub_settings(root: Setting) -> HubSettings:
             for one in user["permissions"].elements()
         ]
         principals.append(Principal(user["username"].text(""), user["password"].text(""), permissions))
-    return HubSettings(listen or [("127.0.0.1", 1883)], principals)
+    secure = any(one.secure for one in listen)
+    return HubSettings(
+        listen or [Listener("127.0.0.1", 1883)],
+        principals,
+        _hub_subscriptions(root["subscriptions"]),
+        _hub_certificate(root["certificate"], resolve) if secure else None,
+    )
 
 
 def manager_settings(root: Setting, resolve: Resolve) -> ManagerSettings:
@@ -231,6 +286,49 @@ def service_settings(root: Setting, resolve: Resolve) -> ServiceSettings:
     if not functions:
         raise root["functions"].error("a list with a function at least")
     return ServiceSettings(functions, _server(root["server"], resolve), _logger(root["logger"], resolve))
+
+
+def _hub_certificate(setting: Setting, resolve: Resolve) -> HubCertificate:
+    cert, key = _file(setting["cert"], resolve), _file(setting["key"], resolve)
+    if cert is None or key is None:
+        missing = setting["cert" if cert is None else "key"]
+        raise missing.error("a file, as the hub listens on an ssl:// address")
+    return HubCertificate(cert, key, _file(setting["ca"], resolve), setting.file)
+
+
+def _hub_subscriptions(setting: Setting) -> list[HubSubscription]:
+    found: list[HubSubscription] = []
+    for one in setting.elements():
+        source, target = one["source"], one["target"]
+        added = HubSubscription(
+            source=source["topic"].text(REQUIRED),
+            source_qos=source["qos"].integer(0, minimum=0, maximum=1),
+            target=target["topic"].text(REQUIRED),
+            target_qos=target["qos"].integer(0, minimum=0, maximum=1),
+        )
+        if not added.target or any(sign in added.target for sign in "+#$"):
+            raise target["topic"].error("a topic without +, # and $")
+        if any((added.source, added.target) == (other.source, other.target) for other in found):
+            raise one.error("a subscription that is not listed above already")
+        found.append(added)
+        if _comes_back(found, added):
+            raise target["topic"].error(
+                "a topic whose messages do not come back to it: these subscriptions are a circle"
+            )
+    return found
+
+
+def _comes_back(subscriptions: Sequence[HubSubscription], start: HubSubscription) -> bool:
+    """Whether what a subscription has forwarded is forwarded to its target again."""
+    reached, waiting = set[str](), [start.target]
+    while waiting:
+        topic = waiting.pop()
+        targets = {one.target for one in subscriptions if matches(one.source, topic)}
+        if start.target in targets:
+            return True
+        waiting += targets - reached
+        reached |= targets
+    return False
 
 
 def _rule(setting: Setting, number: int) -> Rule:
