@@ -113,7 +113,9 @@ class _Service:
 def _check_pool(pool: settings.Pool, functions: Mapping[str, ServiceSettings], file: Path) -> None:
     service = functions.get(pool.service)
     if service is None:
-        raise settings.no_service(pool.service, file)
+        raise ConfigurationError(
+            f"there is no service {pool.service!r} in application.yml that holds functions", file=file
+        )
     names = [function.name for function in service.functions]
     if pool.name not in names:
         raise ConfigurationError(

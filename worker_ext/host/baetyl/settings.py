@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from ...errors import ConfigurationError
 from ...runtimes.baetyl.service import FunctionEntry
 from ...transports.mqtt_broker import Broker
 from ...transports.mqtt_topics import matches
@@ -394,10 +393,3 @@ def _broker(setting: Setting) -> Broker:
 def _file(setting: Setting, resolve: Resolve) -> Path | None:
     text = setting.text("")
     return resolve(text) if text else None
-
-
-def no_service(name: str, setting_file: Path) -> ConfigurationError:
-    """The error of a function whose service does not exist."""
-    return ConfigurationError(
-        f"there is no service {name!r} in application.yml that holds functions", file=setting_file
-    )
