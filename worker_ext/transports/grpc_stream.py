@@ -76,6 +76,7 @@ class GrpcStream(AnyThreadProtocol):
         self._stream = 0
         self._received = bytearray()
         self._unacknowledged = 0
+        self._outbox: deque[bytes] = deque()  # what threads want to send and nobody has taken up yet
         self._waiting: deque[bytes] = deque()
         self._begun = 0  # bytes of the first one waiting that have been sent
         self._unsent = 0
@@ -103,6 +104,7 @@ class GrpcStream(AnyThreadProtocol):
                 answer = self._http.data_to_send()
             if answer:
                 self._write(answer)
+            self._send_outbox()
             for message in self._messages():
                 self._on_message(message)
         except (Http2Error, ProtocolError) as error:
@@ -121,25 +123,40 @@ class GrpcStream(AnyThreadProtocol):
 
     def send(self, messages: Iterable[bytes]) -> None:
         """Send messages, in one piece if they are small; dropped if the call has ended, as ``on_lost`` has told."""
-        with self._state:
-            if self._transport is None or self._closing:
-                return
-            for message in messages:
-                framed = _PREFIX.pack(False, len(message)) + message
-                self._waiting.append(framed)
-                self._unsent += len(framed)
-            self._pump()
-            data = self._http.data_to_send()
-            if not data:
-                return
-            if threading.get_ident() == self._home:
-                self._write(data)
-            else:
-                self._write_elsewhere(data)
+        for message in messages:
+            self._outbox.append(_PREFIX.pack(False, len(message)) + message)
+        self._send_outbox()
+
+    def _send_outbox(self) -> None:
+        """Send what is in the outbox, unless another thread is at it: that one looks once more when it has done."""
+        while self._outbox and self._state.acquire(blocking=False):
+            try:
+                if self._transport is None or self._closing:
+                    self._outbox.clear()
+                    return
+                self._accept_outbox()
+                self._pump()
+                data = self._http.data_to_send()
+                if data and threading.get_ident() == self._home:
+                    self._write(data)
+                elif data:
+                    self._write_elsewhere(data)
+            finally:
+                self._state.release()
+
+    def _accept_outbox(self) -> None:
+        """Have what is in the outbox wait for its turn. Small messages that come together leave together."""
+        framed = []
+        while self._outbox:
+            framed.append(self._outbox.popleft())
+        self._waiting.append(b"".join(framed) if len(framed) > 1 else framed[0])
+        self._unsent += len(self._waiting[-1])
 
     def close(self) -> None:
         """End the call when all that was sent has left. Call this on the loop's thread."""
         with self._state:
+            if self._outbox:
+                self._accept_outbox()
             self._closing = True
             self._pump()
             self._write(self._http.data_to_send())

@@ -16,7 +16,7 @@ from ..http_streaming import HttpExchange, StreamedRequest
 from . import codec, http, shared_memory
 from . import functions_rpc_pb2 as pb
 from .app import FunctionsApp
-from .logs import encode_log
+from .logs import encode_logs
 from .status import ended, failure
 
 _SUCCESS = pb.StatusResult.Success
@@ -91,7 +91,7 @@ class Invocations:
         else:
             fill = partial(_fail, error=outcome.error, cancelled=invocation.context.cancelled.is_set())
         # The lines go before the answer: afterwards the host has forgotten the invocation.
-        self._answer(request_id, invocation.id, fill, [encode_log(request_id, invocation.id, line) for line in lines])
+        self._answer(request_id, invocation.id, fill, encode_logs(request_id, invocation.id, lines))
 
     def _answer(
         self,

@@ -29,7 +29,7 @@ from ...worker_session import WorkerSession
 from .. import http_streaming
 from . import functions_rpc_pb2 as pb
 from . import shared_memory
-from .logs import encode_log
+from .logs import encode_logs
 from .options import SCRIPT_ROOT_SETTING, Options
 from .status import failure, success
 
@@ -125,7 +125,7 @@ class RpcSession(WorkerSession):
             self._dropped.append(len(lines))
             self._loop.call_soon_threadsafe(self._tell_dropped)
             return
-        self._send([encode_log(self._options.request_id, invocation_id, line) for line in lines])
+        self._send(encode_logs(self._options.request_id, invocation_id, lines))
 
     def _tell_dropped(self) -> None:
         """Say that lines are missing, once the host reads again."""
