@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -100,7 +101,19 @@ def test_messages_of_all_sizes_go_both_ways_in_order(start_server):
     assert asyncio.run(run()).received == sent
 
 
-def test_threads_may_send_and_no_message_is_torn(start_server):
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Have threads give way to each other as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize("longest", [1, 9_000, 60_000], ids=["tiny", "mixed", "held back"])
+@pytest.mark.usefixtures("restless")
+def test_threads_may_send_and_no_message_is_torn(start_server, longest):
+    """The longest fill the server's window, so that the loop sends for threads what they could not."""
     count, threads = 200, 8
 
     async def run() -> list[bytes]:
@@ -108,21 +121,63 @@ def test_threads_may_send_and_no_message_is_torn(start_server):
 
         def work(number: int) -> None:
             for each in range(count):
-                call.stream.send((b"%d:%d:" % (number, each) + b"x" * (each * 37 % 9_000),))
+                call.stream.send((b"%d:%d:" % (number, each) + b"x" * (each * 3_701 % longest),))
 
-        workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
-        for worker in workers:
-            worker.start()
-        await call.wait(lambda: len(call.received) == count * threads)
+        with ThreadPoolExecutor(threads) as pool:
+            sending = [pool.submit(work, number) for number in range(threads)]
+            await call.wait(lambda: len(call.received) == count * threads or any_failed(sending))
+        for sent in sending:
+            sent.result()
         call.stream.close()
         await call.lost()
         return call.received
+
+    def any_failed(sending: list[Future[None]]) -> bool:
+        return any(sent.done() and sent.exception() for sent in sending)
 
     received = asyncio.run(run())
     for number in range(threads):
         own = [message for message in received if message.startswith(b"%d:" % number)]
         assert [int(message.split(b":")[1]) for message in own] == list(range(count))
         assert all(set(message.split(b":")[2]) <= {ord("x")} for message in own)
+
+
+class _Overtaken:
+    """A lock that another thread holds, and lets go of, just before each time that it is asked for."""
+
+    def __init__(self, lock: threading.Lock, meanwhile: Callable[[], None]) -> None:
+        self._lock = lock
+        self._meanwhile = [meanwhile]
+
+    def acquire(self, blocking: bool = True) -> bool:
+        while self._meanwhile:
+            thread = threading.Thread(target=self._meanwhile.pop())
+            thread.start()
+            thread.join()
+        return self._lock.acquire(blocking)
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def test_a_thread_may_find_that_another_has_sent_its_message(start_server):
+    async def run() -> list[bytes]:
+        call = await Call().open(start_server(echo).address)
+        stream: Any = call.stream  # there is no other way to have threads meet at just this step
+        stream._state = _Overtaken(stream._state, lambda: stream.send((b"the other's",)))
+        stream.send((b"one's own",))
+        await call.wait(lambda: len(call.received) == 2)
+        call.stream.close()
+        await call.lost()
+        return call.received
+
+    assert asyncio.run(run()) == [b"one's own", b"the other's"]
 
 
 def test_a_server_that_does_not_read_fills_it_and_gets_everything_later(start_server):

@@ -102,8 +102,8 @@ class GrpcStream(AnyThreadProtocol):
                 self._pump()
                 self._acknowledge()
                 answer = self._http.data_to_send()
-            if answer:
-                self._write(answer)
+                if answer:  # written before another thread may send what is to come later
+                    self._write(answer)
             self._send_outbox()
             for message in self._messages():
                 self._on_message(message)
@@ -145,18 +145,16 @@ class GrpcStream(AnyThreadProtocol):
                 self._state.release()
 
     def _accept_outbox(self) -> None:
-        """Have what is in the outbox wait for its turn. Small messages that come together leave together."""
-        framed = []
+        """Have what is in the outbox wait for its turn; another thread may have seen to that already."""
         while self._outbox:
-            framed.append(self._outbox.popleft())
-        self._waiting.append(b"".join(framed) if len(framed) > 1 else framed[0])
-        self._unsent += len(self._waiting[-1])
+            framed = self._outbox.popleft()
+            self._waiting.append(framed)
+            self._unsent += len(framed)
 
     def close(self) -> None:
         """End the call when all that was sent has left. Call this on the loop's thread."""
         with self._state:
-            if self._outbox:
-                self._accept_outbox()
+            self._accept_outbox()
             self._closing = True
             self._pump()
             self._write(self._http.data_to_send())
