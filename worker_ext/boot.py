@@ -7,6 +7,7 @@ script is run by its path and makes just the one package importable that it lies
 be able to parse it, so that their users can be told so.
 """
 
+import gc
 import importlib.util
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ def _make_importable(folder: Path) -> None:
 
 
 def _main() -> None:
+    gc.disable()  # what is imported from here on is there to stay; on again before the app's code is
     arguments = sys.argv[1:]
     if not arguments or arguments[0].startswith("-"):
         from worker_ext.runtimes.azure.rpc.main import main as serve_functions_host

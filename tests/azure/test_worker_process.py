@@ -37,6 +37,9 @@ HARM = (
     + """
 import multiprocessing
 
+import gc
+COLLECTED_WHEN_IMPORTED = gc.isenabled()
+
 class Unspeakable(Exception):
     def __str__(self): raise ValueError
 
@@ -86,6 +89,9 @@ def ReplacesStdout(req):
 
 @app.route("x")
 def ReadsStdin(req): return repr(sys.stdin.read()) + repr(os.read(0, 1))
+
+@app.route("x")
+def Collects(req): return f"{COLLECTED_WHEN_IMPORTED} {gc.isenabled()}"
 
 @app.route("x")
 def Environment(req): return " ".join(name for name in os.environ if "SECRET" in name)
@@ -179,6 +185,10 @@ def test_a_function_that_replaces_stdout_loses_no_logs(by: str, harm: DrivenWork
 def test_a_function_finds_an_empty_stdin(harm: DrivenWorker) -> None:
     """The worker's own one is its lifeline to the host."""
     assert harm.http("ReadsStdin").text == "''b''"
+
+
+def test_garbage_is_collected_from_the_app_s_first_line_on(harm: DrivenWorker) -> None:
+    assert harm.http("Collects").text == "True True"
 
 
 def test_a_function_cannot_read_the_secret(harm: DrivenWorker) -> None:

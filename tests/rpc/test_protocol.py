@@ -53,6 +53,22 @@ def test_a_worker_starts_loads_and_serves(make_host, newer):
     assert host.http("hello").return_value.string == "hello nobody"
 
 
+def test_garbage_is_collected_from_the_app_s_first_line_on(make_host):
+    source = """
+import gc
+import azure.functions as func
+
+app = func.FunctionApp()
+WHEN_IMPORTED = gc.isenabled()
+
+@app.route(route="collects")
+def collects(req: func.HttpRequest) -> str:
+    return f"{WHEN_IMPORTED} {gc.isenabled()}"
+"""
+    host = make_host({"function_app.py": source})
+    assert host.http("collects").return_value.string == "True True"
+
+
 def test_it_ignores_arguments_that_it_does_not_know(make_host):
     host = make_host({"function_app.py": APP}, command=(*OUR_WORKER, "--newer-than-this", "value", "--flag"))
     assert host.http("hello").return_value.string == "hello nobody"

@@ -14,7 +14,6 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +71,8 @@ def _parameter(
     lowered = {name.lower(): name for name in parameters}
     if option in lowered:
         return parameters[lowered[option]]
+    from difflib import get_close_matches  # for people who have mistyped
+
     near = get_close_matches(option, lowered, n=1)
     prefix = setting[: -len(option)]
     raise ConfigurationError(

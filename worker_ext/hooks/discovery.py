@@ -13,15 +13,16 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
-from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points, version
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azure.functions import AppExtensionBase
 
 from ..errors import ConfigurationError
 from .configuration import configure, prefix_of
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution, EntryPoint  # most apps name no extension, and it takes a while
 
 GROUP = "worker_ext.extensions"
 """The entry-point group; the names in it are what :data:`SETTING` lists."""
@@ -69,6 +70,8 @@ def load_named(
 
 
 def _offered() -> dict[str, list[EntryPoint]]:
+    from importlib.metadata import entry_points
+
     offered: dict[str, list[EntryPoint]] = {}
     for point in entry_points(group=GROUP):
         if point not in offered.setdefault(point.name, []):  # a folder that is twice on the path has everything twice
@@ -105,6 +108,8 @@ def _load(name: str, offered: Mapping[str, list[EntryPoint]], provided: Mapping[
 
 
 def _missing(name: str, offered: Iterable[str]) -> ConfigurationError:
+    from difflib import get_close_matches  # for people who have mistyped
+
     there = ", ".join(sorted(offered)) or "none"
     near = get_close_matches(name, offered, n=1)
     return ConfigurationError(
@@ -158,6 +163,8 @@ def _conflicts(package: Distribution | None, provided: Mapping[str, str]) -> lis
 
 
 def _installed(project: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(project)
     except PackageNotFoundError:

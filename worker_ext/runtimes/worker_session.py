@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import sys
 from abc import ABC, abstractmethod
@@ -78,6 +79,7 @@ class WorkerSession(ABC):
             from ..worker.worker import Worker
         except ImportError as error:
             raise sdk_unusable(error) from error
+        gc.enable()  # boot.py has turned it off: imports make nothing that could be collected
         registry = Registry(enabled=extensions_enabled())
         load_named(provided={"worker-ext": __version__})
         self._worker = Worker(self._loop, registry, self.logs)

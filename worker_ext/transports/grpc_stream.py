@@ -123,8 +123,8 @@ class GrpcStream(AnyThreadProtocol):
 
     def send(self, messages: Iterable[bytes]) -> None:
         """Send messages, in one piece if they are small; dropped if the call has ended, as ``on_lost`` has told."""
-        for message in messages:
-            self._outbox.append(_PREFIX.pack(False, len(message)) + message)
+        framed = [part for message in messages for part in (_PREFIX.pack(False, len(message)), message)]
+        self._outbox.append(b"".join(framed))
         self._send_outbox()
 
     def _send_outbox(self) -> None:

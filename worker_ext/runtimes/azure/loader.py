@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import IndexingError
-from . import v1, v2
+from . import v2
 from .bindings import BoundFunction
 
 
@@ -21,7 +21,11 @@ def load(script_root: Path) -> tuple[list[BoundFunction], list[IndexingError]]:
     :raises ConfigurationError: if a setting that says where the functions are is wrong.
     """
     script = v2.script_file(script_root)
-    return _sorted(v2.index(script_root, script) if script.is_file() else v1.index(script_root), script_root, script)
+    if script.is_file():
+        return _sorted(v2.index(script_root, script), script_root, script)
+    from . import v1  # it reads function.json, which takes more than most apps need
+
+    return _sorted(v1.index(script_root), script_root, script)
 
 
 def load_app(app: Any, script_root: Path, script: Path) -> tuple[list[BoundFunction], list[IndexingError]]:
@@ -51,6 +55,8 @@ def _sorted(
 
 
 def _nothing_found(script_root: Path, script: Path) -> IndexingError:
+    from . import v1
+
     if script.is_file():
         hint = 'Give it functions with a trigger decorator, such as  @app.route(route="hello")'
         if ignored := [file.parent.name for file in v1.function_files(script_root)]:

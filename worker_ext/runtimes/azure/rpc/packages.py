@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +19,7 @@ _NEEDED = {
 """What the worker imports besides the app's own packages → its folder, seen from where worker-ext is installed."""
 
 
-class _LastResort(MetaPathFinder):
+class _LastResort:
     """Finds the needed packages, and nothing else, beside ``worker_ext``.
 
     :param folder: the folder that ``worker_ext`` is installed in.

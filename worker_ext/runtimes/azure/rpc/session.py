@@ -8,7 +8,6 @@ import gc
 import inspect
 import logging
 import os
-import platform
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -357,10 +356,18 @@ def _ignore(_message: pb.StreamingMessage) -> None:
     """It asks for nothing."""
 
 
+def _machine() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().machine
+    import platform  # it finds out more than is asked here, and takes a while for that
+
+    return platform.machine()
+
+
 def _describe_worker() -> pb.WorkerMetadata:
     return pb.WorkerMetadata(
         runtime_name="python",
         runtime_version=f"{sys.version_info.major}.{sys.version_info.minor}",
         worker_version=__version__,
-        worker_bitness=platform.machine(),
+        worker_bitness=_machine(),
     )
