@@ -94,6 +94,13 @@ def test_a_command_line_that_makes_no_sense(verb, capsys, command_line, complain
     assert printed.out == ""
 
 
+def test_a_mistake_is_told_without_the_whole_usage(verb, capsys):
+    main(["hi", "--nmae", "Ada"])
+    assert capsys.readouterr().err == (
+        "func greet someone: unrecognized arguments: --nmae Ada\nSee `func greet someone --help`.\n"
+    )
+
+
 @pytest.mark.parametrize("command_line", [[], ["help"], ["--help"], ["-h"]])
 def test_the_overview_has_every_verb(verb, capsys, command_line):
     assert main(command_line) == 0

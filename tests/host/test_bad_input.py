@@ -161,7 +161,11 @@ class TestAnAppThatCannotBeLoaded:
         folder, host = broken
         seen = len(host.lines)
         (folder / "function_app.py").write_text("import os\nos._exit(7)\n")
-        host.wait_for(r"Worker process \d+ ended with exit status 7; a new one starts in 0.5 s", since=seen)
+        died = r"Worker process \d+ ended with exit status 7 while it was loading the app; a new one starts in "
+        host.wait_for(f"{died}0.5 s", since=seen)
+        told = "\n".join(host.lines[seen:])
+        assert told.count(f"The code in {folder}, or a package that it imports, has ended the process.") == 1
+        assert "func host start --language-worker=-v" in told
         (folder / "function_app.py").write_text(GOOD)
         host.wait_for("Functions:", since=seen)
         assert host.get("/api/good").text == "good"

@@ -12,7 +12,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib import import_module
 from itertools import takewhile
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from worker_ext import __version__
 from worker_ext.cli import core_tools
@@ -98,9 +98,20 @@ def _dispatch(command_line: list[str]) -> int:
     return status
 
 
+class _Parser(ArgumentParser):
+    """Tells a mistake on the command line in two lines, where :mod:`argparse` begins with the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Tell the mistake, and end.
+
+        :raises SystemExit: always.
+        """
+        self.exit(EXIT_USAGE, f"{self.prog}: {message}\nSee `{self.prog} --help`.\n")
+
+
 def make_parser(verb: Verb) -> ArgumentParser:
     """The parser of what follows a verb."""
-    parser = ArgumentParser(prog=f"func {verb.names[0]}", description=_sentence(verb.help), allow_abbrev=False)
+    parser = _Parser(prog=f"func {verb.names[0]}", description=_sentence(verb.help), allow_abbrev=False)
     import_module(verb.module).add_arguments(parser)
     return parser
 

@@ -142,6 +142,11 @@ class WorkerProcess:
         return self._connection is not None
 
     @property
+    def loading(self) -> bool:
+        """Whether it has connected and not yet told what became of the app; an end then is the doing of its code."""
+        return self.connected and not self._loaded
+
+    @property
     def debugged(self) -> bool:
         """See :attr:`WorkerCommand.debugged`."""
         return self._command.debugged
