@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -12,6 +14,8 @@ import worker_ext
 from worker_ext.cli import main as cli
 from worker_ext.cli.main import VERBS, Verb, main
 from worker_ext.errors import ConfigurationError
+
+ROOT = str(Path(__file__).resolve().parents[2])
 
 
 @pytest.fixture
@@ -123,6 +127,17 @@ def test_the_help_of_one_verb(verb, capsys, command_line):
 def test_version(capsys, option):
     assert main([option]) == 0
     assert capsys.readouterr().out == f"worker-ext {worker_ext.__version__}\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no head")
+def test_a_reader_that_has_read_enough_is_no_error(folder):
+    """`func templates list | head -1`, in which the reader has gone before anything is written."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "worker_ext", "templates", "list"]
+    finished = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": ROOT})
+    os.close(writer)
+    assert (finished.returncode, finished.stderr) == (141, b"")
 
 
 def test_importing_it_imports_no_verb_and_nothing_slow():

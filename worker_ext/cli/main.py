@@ -7,6 +7,7 @@ called with, for a verb that has to hand them over (see :mod:`worker_ext.cli.cor
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ _ALIKE = 0.7
 
 EXIT_ERROR = 1
 EXIT_USAGE = 2
+EXIT_PIPE = 141
+"""What shells report for a program that nobody reads any more: 128 + SIGPIPE."""
 EXIT_INTERRUPTED = 130
 """What shells report for a program that Ctrl+C ended: 128 + SIGINT."""
 
@@ -66,14 +69,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     :param argv: the words after ``func``; those of this process if None.
     :returns: 0 for success, 1 for an error that was explained on stderr, 2 for a command line that makes no
-        sense, 130 after Ctrl+C, or what a program that the command was handed over to returned.
+        sense, 130 after Ctrl+C, 141 if nobody reads the output any more, or what a program that the command was handed
+        over to returned.
     """
     command_line = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _dispatch(command_line)
+        status = _dispatch(command_line)
+        sys.stdout.flush()
+        return status
     except WorkerExtError as error:
         print(error, file=sys.stderr)
         return EXIT_ERROR
+    except BrokenPipeError:  # whoever reads the output has read enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what the interpreter flushes in the end
+        return EXIT_PIPE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
 
