@@ -303,7 +303,7 @@ async def test_pauses_grow_while_workers_die_and_begin_anew_after_a_steady_one(s
     """
     policy = Policy(backoff=(0.01, 0.03), steady=2.0)
     async with bench(script(source), policy) as it:
-        await it.shown("ended with exit status 5; a new one starts in", count=5)
+        await it.shown("a new one starts in", count=5)
         pauses = [line.rpartition(" in ")[2] for line in it.console.splitlines() if "a new one" in line]
         assert pauses[:5] == ["0.01 s.", "0.02 s.", "0.03 s.", "0.01 s.", "0.02 s."]
 
