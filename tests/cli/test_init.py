@@ -9,7 +9,7 @@ import re
 import pytest
 
 from worker_ext import jsonc
-from worker_ext.cli.main import main
+from worker_ext.cli.main import find_verb, main, make_parser
 
 COMMON = {
     ".funcignore",
@@ -22,6 +22,7 @@ COMMON = {
     "local.settings.json",
     "requirements.txt",
 }
+V2 = {"function_app.py", "getting_started.md"}
 
 
 def files(folder):
@@ -30,7 +31,7 @@ def files(folder):
 
 def test_the_files_of_a_v2_app(folder, capsys):
     assert main(["init", "--python"]) == 0
-    assert files(folder) == COMMON | {"function_app.py"}
+    assert files(folder) == COMMON | V2
     printed = capsys.readouterr().out
     assert all(f"Writing {name}\n" in printed for name in files(folder))
 
@@ -38,6 +39,25 @@ def test_the_files_of_a_v2_app(folder, capsys):
 def test_the_files_of_a_v1_app(folder):
     assert main(["init", "--python", "-m", "v1"]) == 0
     assert files(folder) == COMMON
+
+
+def test_a_v2_app_without_docs(folder):
+    assert main(["init", "--python", "--no-docs"]) == 0
+    assert files(folder) == COMMON | {"function_app.py"}
+
+
+def test_the_commands_of_getting_started_are_commands(folder, capsys):
+    """Those that change the app work in it; the others are known."""
+    main(["init", "--python"])
+    text = (folder / "getting_started.md").read_text()
+    commands = re.findall(r"^\$ func (.+)$", text, re.MULTILINE) + re.findall(r"`func ([^`]+)`", text)
+    assert len(commands) > 5
+    for command in map(str.split, commands):
+        verb, rest = find_verb(command)
+        assert verb is not None, command
+        assert make_parser(verb).parse_args(rest), command
+    assert main(commands[0].split()) == 0
+    assert all((folder / name).exists() for name in re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE))
 
 
 def test_their_content(folder):
@@ -106,7 +126,7 @@ def test_without_a_runtime_it_says_that_there_is_only_one(folder, capsys):
 
 def test_in_another_folder(folder):
     assert main(["init", "new/app", "--python"]) == 0
-    assert files(folder / "new" / "app") == COMMON | {"function_app.py"}
+    assert files(folder / "new" / "app") == COMMON | V2
 
 
 def test_what_exists_is_kept_and_that_is_said(folder, capsys):

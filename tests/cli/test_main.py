@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -12,6 +14,8 @@ import worker_ext
 from worker_ext.cli import main as cli
 from worker_ext.cli.main import VERBS, Verb, main
 from worker_ext.errors import ConfigurationError
+
+ROOT = str(Path(__file__).resolve().parents[2])
 
 
 @pytest.fixture
@@ -94,6 +98,13 @@ def test_a_command_line_that_makes_no_sense(verb, capsys, command_line, complain
     assert printed.out == ""
 
 
+def test_a_mistake_is_told_without_the_whole_usage(verb, capsys):
+    main(["hi", "--nmae", "Ada"])
+    assert capsys.readouterr().err == (
+        "func greet someone: unrecognized arguments: --nmae Ada\nSee `func greet someone --help`.\n"
+    )
+
+
 @pytest.mark.parametrize("command_line", [[], ["help"], ["--help"], ["-h"]])
 def test_the_overview_has_every_verb(verb, capsys, command_line):
     assert main(command_line) == 0
@@ -116,6 +127,17 @@ def test_the_help_of_one_verb(verb, capsys, command_line):
 def test_version(capsys, option):
     assert main([option]) == 0
     assert capsys.readouterr().out == f"worker-ext {worker_ext.__version__}\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no head")
+def test_a_reader_that_has_read_enough_is_no_error(folder):
+    """`func templates list | head -1`, in which the reader has gone before anything is written."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "worker_ext", "templates", "list"]
+    finished = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": ROOT})
+    os.close(writer)
+    assert (finished.returncode, finished.stderr) == (141, b"")
 
 
 def test_importing_it_imports_no_verb_and_nothing_slow():

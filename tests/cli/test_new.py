@@ -94,6 +94,7 @@ class TestHttpTrigger:
             ],
         }
         assert not (v1_app / "function_app.py").exists()
+        assert {path.name for path in (v1_app / "HttpTrigger").iterdir()} == {"__init__.py", "function.json"}
 
     @pytest.fixture(params=["v1", "v2"])
     def call(self, request, folder):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -163,6 +165,52 @@ def test_the_http_function_answers(host: RunningHost) -> None:
 def test_the_extension_of_the_template_with_one_runs(host: RunningHost) -> None:
     assert host.get("/api/my-HttpTriggerWithExtension").status == 200
     host.wait_for(r"TimerExtension tells how long this takes\.\n.*\[TimerExtension\] ")
+
+
+WITH_README = (
+    *("QueueTrigger", "TimerTrigger", "EventGridBlobTrigger", "ServiceBusTopicTrigger", "KafkaTrigger", "KafkaOutput"),
+    *("RabbitMQTrigger", "SqlTrigger", "SqlInputBinding", "SqlOutputBinding"),
+    *("MySqlTrigger", "MySqlInputBinding", "MySqlOutputBinding"),
+    *("DaprServiceInvocationTrigger", "DaprTopicTrigger", "DaprPublishOutputBinding"),
+)
+"""Those for which Core Tools write a readme in the v1 model."""
+
+
+def test_a_readme_is_where_the_stock_tool_writes_one(apps: dict[str, Path]) -> None:
+    assert {path.parent.name for path in apps["v1"].glob("*/*.md")} == {f"my-{name}" for name in WITH_README}
+    assert [path.name for path in apps["v2"].rglob("*.md")] == ["getting_started.md"]
+
+
+@pytest.mark.parametrize("name", WITH_README)
+def test_a_readme_is_about_the_settings_of_the_function(apps: dict[str, Path], name: str) -> None:
+    folder = apps["v1"] / f"my-{name}"
+    text = (folder / "readme.md").read_text()
+    assert text.startswith(f"# my-{name}: ")
+    declared = json.loads((folder / "function.json").read_text())["bindings"]
+    known = {key for binding in declared for key in binding}
+    told = {key for row in re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE) for key in row.split(", ")}
+    optional = {"runOnStartup", "useMonitor", "protocol", "authenticationMode", "username", "password", "parameters"}
+    assert told - optional <= known
+
+
+@pytest.fixture(scope="module")
+def host_of_all(apps: dict[str, Path]) -> Iterator[RunningHost]:
+    with running_host(apps["v1"]) as host:
+        yield host
+
+
+@pytest.mark.parametrize("name", sorted({*WITH_README} - {"EventGridBlobTrigger"}))  # which needs a blob that is there
+def test_what_a_readme_says_to_run_runs(apps: dict[str, Path], host_of_all: RunningHost, name: str) -> None:
+    text = (apps["v1"] / f"my-{name}" / "readme.md").read_text()
+    command = next((shlex.split(line[2:]) for line in text.splitlines() if line.startswith("$ curl ")), None)
+    if command is None:
+        assert "does not serve this function" in text
+        host_of_all.wait_for(f"The 'my-{name}' function is in error: .*is not available on this host")
+        return
+    path = command[-1].removeprefix("http://localhost:7071")
+    body = command[command.index("-d") + 1]
+    assert host_of_all.request("POST", path, body, {"content-type": "application/json"}).status in (200, 201, 202)
+    host_of_all.wait_for(rf"Executed 'Functions\.my-{name}' \(Succeeded")
 
 
 GIVEN = {

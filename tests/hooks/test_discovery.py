@@ -96,6 +96,17 @@ class TestTroubles:
         assert text.startswith("WORKER_EXT_EXTENSIONS names conter, which no installed package offers; there are: ")
         assert text.endswith("Did you mean counter?")
         assert "-m pip install -r requirements.txt" in refusal("something-else")
+        assert "names of entry points in the group 'worker_ext.extensions'" in refusal("something-else")
+
+    @pytest.mark.parametrize("name", ["my_extensions", "my_extensions.Greeter", "my_extensions:Greeter"])
+    def test_a_module_of_the_app_where_an_entry_point_is_meant(self, install, tmp_path, monkeypatch, name):
+        install("counter")
+        (tmp_path / "my_extensions.py").write_text("")
+        monkeypatch.syspath_prepend(tmp_path)
+        text = refusal(name)
+        assert "counter" in text.partition("there are: ")[2]
+        assert f"{name} is a module." in text
+        assert "imported in the app's code instead" in text
 
     def test_installed_but_its_import_fails(self, install):
         module = install("one", "import json\nimport a_module_that_is_nowhere\n")

@@ -160,8 +160,14 @@ class TestAnAppThatCannotBeLoaded:
     def test_because_it_ends_the_process(self, broken: tuple[Path, RunningHost]) -> None:
         folder, host = broken
         seen = len(host.lines)
-        (folder / "function_app.py").write_text("import os\nos._exit(7)\n")
-        host.wait_for(r"Worker process \d+ ended with exit status 7; a new one starts in 0.5 s", since=seen)
+        (folder / "function_app.py").write_text("import os\nprint('the last words')\nos._exit(7)\n")
+        died = r"Worker process \d+ ended with exit status 7 while it was loading the app; a new one starts in "
+        host.wait_for(f"{died}0.5 s", since=seen)
+        host.wait_for("An edit of the app starts a new worker at once", since=seen)
+        told = "\n".join(host.lines[seen:])
+        assert told.index("the last words") < told.index("ended with exit status 7 while it was loading the app")
+        assert told.count(f"The code in {folder}, or a package that it imports, has ended the process.") == 1
+        assert "func host start --language-worker=-v" in told
         (folder / "function_app.py").write_text(GOOD)
         host.wait_for("Functions:", since=seen)
         assert host.get("/api/good").text == "good"

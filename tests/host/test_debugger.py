@@ -64,6 +64,18 @@ def test_an_editor_can_leave_and_come_back(host: RunningHost, folder: Path, port
         assert host.get("/api/say").text == "one"  # nothing stops any more
 
 
+def test_an_editor_that_is_gone_all_at_once(host: RunningHost, folder: Path, port: int) -> None:
+    """It ends between its request and the answers to it, as one that crashes."""
+    seen = len(host.lines)
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(framed(b'{"seq": 1, "type": "request", "command": "initialize", "arguments": {}}'))
+            connection.recv(16)  # what is not read makes the end a reset
+    with Editor(port, {folder / "function_app.py": [LINE]}) as editor:
+        hit(host, editor)
+    assert "Traceback" not in "\n".join(host.lines[seen:])
+
+
 def test_a_second_editor_is_sent_away(host: RunningHost, port: int) -> None:
     with Editor(port):
         with socket.create_connection(("127.0.0.1", port), timeout=10) as second:

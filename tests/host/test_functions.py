@@ -86,7 +86,12 @@ def test_what_the_worker_could_not_load_is_told_with_place_and_traceback() -> No
 def test_only_the_functions_that_are_asked_for() -> None:
     app = hosted(http("one"), http("two"), http("three"), only=("TWO", "four"))
     assert names(app) == ["two"]
-    assert app.problems == ["there is no function 'four', which is asked for"]
+    assert app.problems == ["there is no function 'four', which is asked for; the app has: one, three, two"]
+
+
+def test_those_that_answer_requests_come_first_and_all_by_name() -> None:
+    app = hosted(function("a", {"name": "m", "type": "serviceBusTrigger"}), http("b"), http("C"), http("a2"))
+    assert names(app) == ["a2", "b", "C", "a"]
 
 
 @pytest.mark.parametrize("value", ["true", "1", " True "])
@@ -114,7 +119,7 @@ def test_outputs_and_other_triggers_are_known() -> None:
         function("three", {"name": "event", "type": "eventGridTrigger"}),
         environ={"AzureWebJobsStorage": "UseDevelopmentStorage=true"},
     )
-    one, two, three = app.functions
+    one, three, two = app.functions
     assert (list(one.outputs), one.undelivered) == (["out"], {"hub": "eventHub"})
     assert (one.is_http, two.is_http) == (True, False)
     assert two.starter is not None

@@ -152,7 +152,7 @@ def test_only_the_functions_that_are_asked_for(tmp_path: Path) -> None:
         assert host.get("/api/off").status == 200
         assert host.get("/api/python").status == 200
         assert host.get("/api/environ").status == 404
-        host.wait_for("there is no function 'none', which is asked for")
+        host.wait_for("there is no function 'none', which is asked for; the app has: asked_only, environ, ")
 
 
 def test_an_address_of_ones_own(tmp_path: Path) -> None:

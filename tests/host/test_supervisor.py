@@ -77,6 +77,7 @@ class Bench:
         self.policy = policy
         self.loaded: list[dict[str, Any]] = []
         self.broken: list[tuple[str, bool]] = []
+        self.deadly: list[str] = []
         self.logged: list[str] = []
         self.starts = 0
         self.supervisor = Supervisor(self._command, policy, Console(self._stream, verbose=True), self)
@@ -91,6 +92,9 @@ class Bench:
 
     def app_broken(self, error: IndexingError, *, still_serving: bool) -> None:
         self.broken.append((error.message, still_serving))
+
+    def app_deadly(self, reason: str) -> None:
+        self.deadly.append(reason)
 
     def call_logged(self, call: Call, records: list[LogRecord]) -> None:
         self.logged += [record.message for record in records]
@@ -299,9 +303,25 @@ async def test_pauses_grow_while_workers_die_and_begin_anew_after_a_steady_one(s
     """
     policy = Policy(backoff=(0.01, 0.03), steady=2.0)
     async with bench(script(source), policy) as it:
-        await it.shown("ended with exit status 5; a new one starts in", count=5)
+        await it.shown("a new one starts in", count=5)
         pauses = [line.rpartition(" in ")[2] for line in it.console.splitlines() if "a new one" in line]
         assert pauses[:5] == ["0.01 s.", "0.02 s.", "0.03 s.", "0.01 s.", "0.02 s."]
+
+
+@in_loop
+async def test_an_end_while_the_app_is_loaded_is_told_as_such_and_its_remedy_once_an_edition(script: Script) -> None:
+    async with bench(script("host.introduce()\nsys.exit(5)\n")) as it:
+        await it.shown("ended with exit status 5 while it was loading the app; a new one starts in", count=3)
+        it.supervisor.reload(it.policy)
+        await it.until(lambda: len(it.deadly) == 2)
+        assert all("while it was loading the app" in reason for reason in it.deadly)
+
+
+@in_loop
+async def test_an_end_after_the_app_has_been_loaded_is_not_blamed_on_it(script: Script) -> None:
+    async with bench(script("host.introduce()\nhost.send(Kind.READY, 0, APP)\nsys.exit(5)\n")) as it:
+        await it.shown("ended with exit status 5; a new one starts in")
+        assert it.deadly == []
 
 
 @in_loop

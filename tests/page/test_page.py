@@ -108,13 +108,14 @@ class TestWhatIsServed:
     """The column on the left."""
 
     def test_functions_with_their_triggers(self, page: Page) -> None:
+        """In the order of the console: those that answer requests, then the others, each by name."""
         shown = page.locator("#functions li").all_inner_texts()
         assert [" ".join(text.split()) for text in shown] == [
-            "Items GET POST /api/items/{id:int}/{*rest}",
             "Fail ANY /api/fail",
             "Html ANY /api/html",
-            "Slow ANY /api/slow",
+            "Items GET POST /api/items/{id:int}/{*rest}",
             "Release ANY /api/release",
+            "Slow ANY /api/slow",
             "Ordered Service Bus orders",
         ]
 

@@ -24,6 +24,9 @@ _FILES = (
     (".vscode/tasks.json", "vscode_tasks.json"),
 )
 
+_DOCS = "getting_started.md"
+"""Core Tools write it for the v2 model only."""
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options of ``func init``."""
@@ -34,6 +37,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "-m", "--model", type=str.lower, choices=("v1", "v2"), default="v2", help="programming model (default: v2)"
     )
     parser.add_argument("--force", action="store_true", help="replace files that exist, keeping each as FILE.bak")
+    parser.add_argument("--no-docs", action="store_true", help=f"v2: make no {_DOCS}")
     parser.add_argument("--no-source-control", action="store_true", help="no effect: none is ever set up")
     add_language(parser)
     parser.add_argument("--docker", action="store_true", help="left to Azure Functions Core Tools")
@@ -59,6 +63,8 @@ def run(arguments: Namespace) -> int:
     new = "func new -t HttpTrigger -n HttpTrigger -a anonymous"
     if arguments.model == "v2":
         project.write(V2_FILE, render(f"project/{V2_FILE}"), replace=arguments.force)
+        if not arguments.no_docs:
+            project.write(_DOCS, render(f"project/{_DOCS}"), replace=arguments.force)
     else:
         new += " -m v1"
     print(f"\nAdd a function with, for example: {new}")

@@ -7,12 +7,13 @@ called with, for a verb that has to hand them over (see :mod:`worker_ext.cli.cor
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib import import_module
 from itertools import takewhile
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from worker_ext import __version__
 from worker_ext.cli import core_tools
@@ -23,6 +24,8 @@ _ALIKE = 0.7
 
 EXIT_ERROR = 1
 EXIT_USAGE = 2
+EXIT_PIPE = 141
+"""What shells report for a program that nobody reads any more: 128 + SIGPIPE."""
 EXIT_INTERRUPTED = 130
 """What shells report for a program that Ctrl+C ended: 128 + SIGINT."""
 
@@ -66,14 +69,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     :param argv: the words after ``func``; those of this process if None.
     :returns: 0 for success, 1 for an error that was explained on stderr, 2 for a command line that makes no
-        sense, 130 after Ctrl+C, or what a program that the command was handed over to returned.
+        sense, 130 after Ctrl+C, 141 if nobody reads the output any more, or what a program that the command was handed
+        over to returned.
     """
     command_line = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _dispatch(command_line)
+        status = _dispatch(command_line)
+        sys.stdout.flush()
+        return status
     except WorkerExtError as error:
         print(error, file=sys.stderr)
         return EXIT_ERROR
+    except BrokenPipeError:  # whoever reads the output has read enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what the interpreter flushes in the end
+        return EXIT_PIPE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
 
@@ -98,9 +107,20 @@ def _dispatch(command_line: list[str]) -> int:
     return status
 
 
+class _Parser(ArgumentParser):
+    """Tells a mistake on the command line in two lines, where :mod:`argparse` begins with the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Tell the mistake, and end.
+
+        :raises SystemExit: always.
+        """
+        self.exit(EXIT_USAGE, f"{self.prog}: {message}\nSee `{self.prog} --help`.\n")
+
+
 def make_parser(verb: Verb) -> ArgumentParser:
     """The parser of what follows a verb."""
-    parser = ArgumentParser(prog=f"func {verb.names[0]}", description=_sentence(verb.help), allow_abbrev=False)
+    parser = _Parser(prog=f"func {verb.names[0]}", description=_sentence(verb.help), allow_abbrev=False)
     import_module(verb.module).add_arguments(parser)
     return parser
 

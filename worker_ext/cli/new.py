@@ -124,6 +124,9 @@ def _add_v1(project: Project, template: FunctionTemplate, name: str, auth_level:
         f"{name}/__init__.py": code,
         f"{name}/function.json": render(f"{template.folder}/function.json", auth_level=auth_level, name=name),
     }
+    readme = f"{template.folder}/readme.md"
+    if exists(readme):
+        files[f"{name}/readme.md"] = render(readme, name=name)
     if not replace:
         for existing in project.v1_functions():
             if existing.casefold() == name.casefold():

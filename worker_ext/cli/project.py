@@ -114,5 +114,7 @@ class Project:
                 print(f"Writing {name}; the old one is now {backup.name}")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
+        except BrokenPipeError:  # of the output, not of the file
+            raise
         except OSError as error:
             raise ConfigurationError(f"cannot be written: {error.strerror}", file=path) from error

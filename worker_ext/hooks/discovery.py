@@ -13,6 +13,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -112,13 +113,28 @@ def _missing(name: str, offered: Iterable[str]) -> ConfigurationError:
 
     there = ", ".join(sorted(offered)) or "none"
     near = get_close_matches(name, offered, n=1)
-    return ConfigurationError(
-        f"{SETTING} names {name}, which no installed package offers; there are: {there}",
-        hint=f"Did you mean {near[0]}?"
-        if near
-        else f"Is its package in requirements.txt, and installed for the app's Python?\n"
-        f"  {sys.executable} -m pip install -r requirements.txt",
-    )
+    if near:
+        hint = f"Did you mean {near[0]}?"
+    elif _is_module(name):
+        hint = (
+            f"{name} is a module. The setting takes names of entry points in the group {GROUP!r};\n"
+            f"  an extension in a module of the app is imported in the app's code instead."
+        )
+    else:
+        hint = (
+            f"These are names of entry points in the group {GROUP!r}, not of packages or modules.\n"
+            f"  Is its package in requirements.txt, and installed for the app's Python?\n"
+            f"  {sys.executable} -m pip install -r requirements.txt"
+        )
+    message = f"{SETTING} names {name}, which no installed package offers; there are: {there}"
+    return ConfigurationError(message, hint=hint)
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name.partition(".")[0].partition(":")[0]) is not None
+    except (ImportError, ValueError):  # of what can be no name of one
+        return False
 
 
 def _broken(name: str, point: EntryPoint, error: BaseException) -> ConfigurationError:

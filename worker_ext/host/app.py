@@ -202,6 +202,18 @@ class Host:
         self._front.refuse(str(error))
         self._triggers.stop()
 
+    def app_deadly(self, reason: str) -> None:
+        """Tell where to look for what ends the workers."""
+        self._status.problem = reason
+        if self._site is not None:
+            self._site.app_changed()
+        self._console.error(
+            f"  The code in {self._options.script_root}, or a package that it imports, has ended the process."
+            " What it wrote last is above.\n"
+            "  To see what it imports last, run:  func host start --language-worker=-v\n"
+            "  An edit of the app starts a new worker at once."
+        )
+
     def call_logged(self, call: Call, records: list[LogRecord]) -> None:
         """Pass on what an invocation has logged."""
         self._invoker.logged(call, records)
@@ -258,7 +270,7 @@ class Host:
             console.error("No functions found: every function of this app is in error, disabled, or not asked for.")
             return
         console.heading("\nFunctions:\n")
-        for function in sorted(app.functions, key=lambda function: (not function.is_http, function.name)):
+        for function in app.functions:
             if function.is_http:
                 url = self._status.url_of(function)
                 methods = f"[{','.join(function.methods)}] " if function.methods else ""
@@ -299,7 +311,7 @@ class Host:
                 told = waited
                 debugger = "; a debugger may have to be attached first" if self._settings.arguments else ""
                 self._console.info(f"Waiting for the worker process to load the app ({waited:.0f} s{debugger}).")
-            front.expire(limit, reason)
+            front.expire(limit, f"{reason}: {self._status.problem}" if self._status.problem else reason)
 
     # Edits
 

@@ -187,7 +187,7 @@ class _Session:
             self._pending[seq] = command
             self._began.set()
         if self._worker is not None:
-            self._worker.write(encode_message(message))
+            _write(self._worker, message)
         elif is_request and command not in _START:  # those are sent as soon as there is a worker
             self._answer(seq, command)
 
@@ -221,7 +221,7 @@ class _Session:
                 return
         elif all(message["seq"] in self._pending for message in self._start.values()):
             for request in self._start.values():
-                writer.write(encode_message(request))
+                _write(writer, request)
         else:
             raise ProtocolError("the worker process has ended while the debugger was attaching to it")
         self._worker = writer
@@ -237,7 +237,7 @@ class _Session:
                 self._paused = message
             elif message.get("event") == "continued":
                 self._paused = None
-            self._writer.write(encode_message(message))
+            _write(self._writer, message)
             with contextlib.suppress(OSError):  # the editor has gone; the worker is still to be told
                 await self._writer.drain()
 
@@ -245,7 +245,7 @@ class _Session:
         """Tell a new worker what the editor has told the first one; whether that has worked."""
         first, attach, last = (self._start[name] for name in _START)
         for number, message in enumerate((first, attach, *self._breakpoints.values(), last), start=_REPLAYED):
-            writer.write(encode_message({**message, "seq": number}))
+            _write(writer, {**message, "seq": number})
             # What comes before is of the session's start; the editor has seen the same of the first worker.
             expected = {"initialize": "response", "attach": "initialized"}.get(message["command"])
             while expected is not None:
@@ -275,7 +275,13 @@ class _Session:
         answer = {"seq": 0, "type": "response", "request_seq": seq, "command": command, "success": True}
         if command not in ("disconnect", *_START):
             answer |= {"success": False, "message": "the worker process is being replaced"}
-        self._writer.write(encode_message(answer))
+        _write(self._writer, answer)
 
     def _event(self, name: str, body: Message) -> None:
-        self._writer.write(encode_message({"seq": 0, "type": "event", "event": name, "body": body}))
+        _write(self._writer, {"seq": 0, "type": "event", "event": name, "body": body})
+
+
+def _write(writer: asyncio.StreamWriter, message: Message) -> None:
+    """Send a message unless the other side has gone: uvloop refuses to write then, as asyncio's own loop does not."""
+    if not writer.is_closing():
+        writer.write(encode_message(message))

@@ -94,7 +94,7 @@ class HostedFunction:
 class HostedApp:
     """An edition of the app.
 
-    :ivar functions: the functions that are served.
+    :ivar functions: the functions that are served, in the order in which people are shown them.
     :ivar router: where their HTTP requests go.
     :ivar problems: why others are not, a text each.
     :ivar warnings: what has no effect here, a text each.
@@ -162,7 +162,10 @@ def host_app(
             app.warnings += _warnings(function, hosted)
         except ConfigurationError as error:
             app.add_problem(str(error), name)
-    app.problems += [f"there is no function {name!r}, which is asked for" for name in only if name.lower() not in known]
+    missing = [name for name in only if name.lower() not in known]
+    there = ", ".join(sorted((function["name"] for function in description["functions"]), key=str.casefold)) or "none"
+    app.problems += [f"there is no function {name!r}, which is asked for; the app has: {there}" for name in missing]
+    app.functions.sort(key=lambda function: (not function.is_http, function.name.casefold()))
     return app
 
 

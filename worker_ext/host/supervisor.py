@@ -69,6 +69,14 @@ class AppListener(Protocol):
     def app_broken(self, error: IndexingError, *, still_serving: bool) -> None:
         """An edition cannot be loaded; ``still_serving`` says whether the one before it goes on."""
 
+    def app_deadly(self, reason: str) -> None:
+        """A worker has ended while it was loading an edition that nobody has loaded yet; told once for an edition.
+
+        Others go on trying.
+
+        :param reason: how it ended, for people.
+        """
+
     def call_logged(self, call: Call, records: list[LogRecord]) -> None:
         """Log lines of a call have come, and have been shown."""
 
@@ -97,6 +105,7 @@ class Supervisor:
         self._generation = 1  # the edition of the app that lies in its folder
         self._serving = 0  # the edition that is being served, or has been last
         self._broken: IndexingError | None = None  # why the edition in the folder cannot be loaded
+        self._deadly = 0  # the edition of which has been told that it ends workers
         self._pause = 0.0
         self._restart: asyncio.TimerHandle | None = None
         self._turn = 0
@@ -229,7 +238,11 @@ class Supervisor:
             self._staff()
         elif worker.generation == self._generation:
             self._back_off(worker)
+            named += " while it was loading the app" if worker.loading else ""
             self._console.error(f"{named}; a new one starts in {self._pause:g} s.")
+            if worker.loading and self._generation not in (self._serving, self._deadly):
+                self._deadly = self._generation
+                self._listener.app_deadly(f"{named}.")
         else:
             self._console.error(f"{named}.")
             if self._broken is not None and not self.serving:

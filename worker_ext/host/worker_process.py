@@ -50,6 +50,10 @@ DISCONNECTED_GRACE = 1.0
 """Seconds that a worker has to end by itself after its connection has been lost."""
 
 
+LAST_WORDS = 0.1
+"""Seconds in which what a process sent before its end is still read, if its connection does not end with it."""
+
+
 @dataclass(frozen=True)
 class WorkerCommand:
     """How workers are started.
@@ -121,6 +125,9 @@ class WorkerProcess:
         self._loaded = False
         self._streams = ""  # where it takes streamed requests
         self._reason = ""
+        self._status = 0  # how the process has ended
+        self._lost = False  # the connection, which has been read to its end
+        self._last_words: asyncio.TimerHandle | None = None  # once the process has ended, until that is told
         self._starting: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
         self._health: asyncio.Future[list[tuple[str, str]] | None] | None = None  # while an answer is under way
@@ -140,6 +147,11 @@ class WorkerProcess:
     def connected(self) -> bool:
         """Whether it has connected to the host."""
         return self._connection is not None
+
+    @property
+    def loading(self) -> bool:
+        """Whether it runs and has not yet told what became of the app; an end by itself is the doing of its code."""
+        return self.pid != 0 and not self._loaded and not self._reason
 
     @property
     def debugged(self) -> bool:
@@ -164,7 +176,8 @@ class WorkerProcess:
             self._run(command, address)
         except OSError as error:
             self._listener.worker_printed(f"{command.python} cannot be run: {error.strerror or error}\n  {_NO_PYTHON}")
-            self._end("cannot be started")
+            self._reason = "cannot be started"
+            self._end()
             return
         if self.stopping:  # meanwhile
             self.kill()
@@ -199,7 +212,11 @@ class WorkerProcess:
         if connection is not self._connection:
             return
         self.ready = False
-        if isinstance(error, ProtocolError):
+        self._lost = True
+        if self._last_words is not None:
+            self._last_words.cancel()
+            self._end()
+        elif isinstance(error, ProtocolError):
             self.kill(f"was ended, because it sent what makes no sense: {error}")
         elif not self.stopping:
             asyncio.get_running_loop().call_later(DISCONNECTED_GRACE, self.kill)
@@ -310,6 +327,8 @@ class WorkerProcess:
     def _on_loaded(self, kind: int, message: Any) -> None:
         if self.stopping:
             return
+        if kind == Kind.READY and self._last_words is not None:
+            return  # it has ended already
         if kind == Kind.READY:
             self.ready = True
             self._streams = str(message.get("streams", ""))
@@ -320,10 +339,18 @@ class WorkerProcess:
             self._listener.worker_broken(self, message)
 
     def _process_ended(self, status: int) -> None:
-        self._end(self._reason or _describe(status))
-
-    def _end(self, reason: str) -> None:
+        """Read what it sent last: that it has ended can be seen before that."""
         self.ready = False
+        self._status = status
+        if self._lost:
+            self._end()
+        else:  # it may not even have been accepted, or a child of the process keeps it open
+            self._last_words = asyncio.get_running_loop().call_later(LAST_WORDS, self._end)
+
+    def _end(self) -> None:
+        self.ready = False
+        self._last_words = None
+        reason = self._reason or _describe(self._status)
         calls, self.calls = list(self.calls.values()), {}
         self.has_answered = self._number > len(calls)
         lost = f"the worker process {self.pid} that ran this invocation {reason} before it answered"

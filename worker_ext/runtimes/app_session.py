@@ -36,7 +36,11 @@ class AppSession(WorkerSession):
         except ImportError as error:
             raise sdk_unusable(error) from error
         assert self._worker is not None
-        app = self._runtime.load(script_root)
+        self.logs.unowned_at_once = True  # the app's code may end the process; what it wrote before tells why
+        try:
+            app = self._runtime.load(script_root)
+        finally:
+            self.logs.unowned_at_once = False
         for loaded in app.functions:
             self._worker.load(loaded.function)
         await self._worker.startup()

@@ -45,11 +45,13 @@ class LogCollector(logging.Handler):
 
     :param loop: the loop on which lines are sent that cannot wait for an answer.
     :param ship: sends lines ahead of the answer, and those that belong to no invocation.
+    :ivar unowned_at_once: whether lines of no invocation are sent as they come, and do not wait for the loop.
     :ivar review: sees every line first, on the thread that wrote it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ship: Ship) -> None:
         super().__init__()
+        self.unowned_at_once = False
         self.review: Review | None = None
         self._loop = loop
         self._ship = ship
@@ -162,6 +164,9 @@ class LogCollector(logging.Handler):
             record = reviewed
         if len(record.message) > LONGEST_LINE:
             record = record._replace(message=_cut(record.message))
+        if owner is None and self.unowned_at_once:
+            self._ship("", [*_take(self._unowned), record])
+            return
         if owner is None:
             self._unowned.append(record)
         else:

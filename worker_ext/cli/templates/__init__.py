@@ -1,12 +1,13 @@
 """The files that ``func init``, ``func new`` and ``func extensions new`` write, and the table of function templates.
 
 ``project/`` has the files of a new app, ``extension/`` those of the package of a new extension. Each function template
-is a folder of three files, or four:
+is a folder of three files, or more:
 
 - ``function.py.template``: imports, then the function; all of ``__init__.py`` in the v1 model, if there is no
 - ``v1.py.template``: all of ``__init__.py`` in the v1 model;
 - ``decorators.py.template``: its trigger and bindings in the v2 model;
-- ``function.json.template``: the same in the v1 model.
+- ``function.json.template``: the same in the v1 model;
+- ``readme.md.template``: what to know of the function, beside it in the v1 model: where Core Tools write one.
 
 Another template is such a folder and a line in :data:`TEMPLATES`. The files are filled in as
 :class:`string.Template`, in which ``$$`` stands for a dollar sign.

@@ -115,6 +115,14 @@ class FunctionPool:
         else:
             self._console.error(f"{self.name} is not being served. The host waits for an edit.")
 
+    def app_deadly(self, reason: str) -> None:
+        """Tell where to look for what ends the instances."""
+        self._console.error(
+            f"  The code of {self.name} in {self._root}, or a package that it imports, has ended the process."
+            " What it wrote last is above.\n"
+            "  An edit of it starts a new instance at once."
+        )
+
     def _command(self) -> WorkerCommand:
         return WorkerCommand(
             python=find_python(self._environ, self._root),
