@@ -6,6 +6,7 @@ import ast
 import re
 from importlib import import_module
 from importlib.metadata import entry_points
+from inspect import signature
 
 import pytest
 from azure.functions import AppExtensionBase, FuncExtensionBase
@@ -40,8 +41,7 @@ def test_has_a_setup_of_the_same_form(extension):
     (call,) = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and _is_setup(node))
     timer = read(ROOT / "extensions" / "timer" / "setup.py")
     (model,) = (node for node in ast.walk(ast.parse(timer)) if isinstance(node, ast.Call) and _is_setup(node))
-    optional = {"extras_require"} if extension.is_found_by_name else {"extras_require", "entry_points"}
-    own, wanted = ([one.arg for one in each.keywords if one.arg not in optional] for each in (call, model))
+    own, wanted = ([one.arg for one in each.keywords if one.arg != "extras_require"] for each in (call, model))
     assert own == wanted
 
 
@@ -71,13 +71,16 @@ def test_is_a_module_that_says_what_it_is(extension):
     assert "worker extension" in module.__doc__
 
 
-def test_one_for_all_functions_is_found_by_its_name_and_one_for_some_is_not(extension):
+def test_is_found_by_its_name_and_can_be_configured(extension):
     points = entry_points(group="worker_ext.extensions", name=extension.folder.name)
-    found = [point.load() for point in points]
-    exported = vars(import_module(extension.package)).values()
-    apps = [cls for cls in exported if isinstance(cls, type) and issubclass(cls, AppExtensionBase)]
-    assert set(found) == {cls for cls in apps if cls.__name__.endswith("Extension")}
-    assert bool(found) == extension.is_found_by_name
+    (found,) = {point.load() for point in points}
+    module = import_module(extension.package)
+    assert found.__name__ in module.__all__
+    assert issubclass(found, (AppExtensionBase, FuncExtensionBase))
+    assert all(
+        option.kind in (option.KEYWORD_ONLY, option.POSITIONAL_OR_KEYWORD, option.VAR_KEYWORD, option.VAR_POSITIONAL)
+        for option in signature(found.configure).parameters.values()
+    )
 
 
 @pytest.mark.parametrize("name", sorted(WORKED_EXAMPLES))
