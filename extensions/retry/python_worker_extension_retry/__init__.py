@@ -64,8 +64,8 @@ class RetryExtension(FuncExtensionBase):
         if cls._configured is not None:
             cls._configured.detach()
         wait = wait_random_exponential(multiplier=first_wait, max=longest_wait)
-        options = {"include": include or None, "exclude": exclude, "triggers": triggers or None}
-        cls._configured = cls(**options, stop=stop_after_attempt(tries), wait=wait)
+        policy: dict[str, Any] = {"stop": stop_after_attempt(tries), "wait": wait}
+        cls._configured = cls(include=include or None, exclude=exclude, triggers=triggers or None, **policy)
         return cls._configured
 
     def __init__(
