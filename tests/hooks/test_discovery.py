@@ -80,6 +80,12 @@ class TestNames:
         assert names == sorted(names)
         assert {"one", "another"} <= set(names)
 
+    def test_some_before_all_others(self, install):
+        for name in ("a-one", "b-one", "c-one"):
+            install(name)
+        names = [name for name, _ in load("c-one, *, b-one") if name.endswith("-one")]
+        assert names == ["c-one", "a-one", "b-one"]
+
     def test_one_that_the_app_imports_as_well_registers_once(self, install, worker):
         module = install("one")
         load("one")

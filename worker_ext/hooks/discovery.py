@@ -28,7 +28,7 @@ GROUP = "worker_ext.extensions"
 """The entry-point group; the names in it are what :data:`SETTING` lists."""
 
 SETTING = "WORKER_EXT_EXTENSIONS"
-"""The setting that lists extensions, with commas, in their order; ``*`` stands for all there are, by name."""
+"""The setting that lists extensions, with commas, in their order; ``*`` stands for all others, by name."""
 
 
 _OPTION = re.compile(r"WORKER_EXT_\w+?__", re.IGNORECASE)
@@ -58,7 +58,7 @@ def load_named(
     """
     listed = [name.strip() for name in environ.get(SETTING, "").split(",") if name.strip()]
     offered = _offered() if listed else {}
-    names = sorted(offered) if listed == ["*"] else list(dict.fromkeys(listed))
+    names = dict.fromkeys(name for one in listed for name in (sorted(offered) if one == "*" else [one]))
     found = [Named(name, _load(name, offered, provided)) for name in names]
     for name, extension in found:
         if not configure(name, extension, environ) and name in listed and issubclass(extension, FuncExtensionBase):
