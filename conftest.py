@@ -1,4 +1,7 @@
-"""What all tests of this repository share: in CI nothing may be skipped for want of a program or an interpreter."""
+"""What all tests of this repository share.
+
+In CI nothing may be skipped for want of a program or an interpreter; a pytest that a test starts keeps to itself.
+"""
 
 from __future__ import annotations
 
@@ -21,3 +24,13 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, which CI does not allow: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_folders_for_children(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Give each pytest that a test starts a place of its own for temporary folders.
+
+    Where all share one, whoever ends first deletes the folders of sessions before: hundreds of thousands of files,
+    which has taken some tests more than a minute now and then.
+    """
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(tmp_path_factory.mktemp("children"))

@@ -15,9 +15,10 @@ setup(
     packages=["python_worker_extension_auth"],
     package_data={"python_worker_extension_auth": ["py.typed"]},
     python_requires=">=3.11",
+    # 2.14 is the first PyJWT whose client for keys follows no redirects and does not fetch for each unknown key.
     # No upper bound for azure-functions: 2.x is the one for Python 3.13 and later. worker-ext brings the hooks that
     # this extension is built on; it does not have to be the worker that runs the app.
-    install_requires=["azure-functions>=1.7.0", "PyJWT[crypto]>=2.10", "worker-ext>=0.1.0"],
+    install_requires=["azure-functions>=1.7.0", "PyJWT[crypto]>=2.14", "worker-ext>=0.1.0"],
     # Where a host looks for extensions that an app names in its settings instead of importing them.
     entry_points={"worker_ext.extensions": ["auth = python_worker_extension_auth:AuthExtension"]},
     classifiers=[

@@ -18,7 +18,8 @@ setup(
     # No upper bound for azure-functions: 2.x is the one for Python 3.13 and later. worker-ext brings the hooks that
     # this extension is built on; it does not have to be the worker that runs the app.
     install_requires=["azure-functions>=1.7.0", "tenacity>=8.2", "worker-ext>=0.1.0"],
-    # No entry point for hosts: it does nothing before an app has said for which functions it is.
+    # Where a host looks for extensions that an app names in its settings instead of importing them.
+    entry_points={"worker_ext.extensions": ["retry = python_worker_extension_retry:RetryExtension"]},
     classifiers=[
         "Development Status :: 4 - Beta",
         "Intended Audience :: Developers",

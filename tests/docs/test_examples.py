@@ -126,3 +126,10 @@ class TestTheRunner:
             '```python title="a/b.py"\nX = 1\n```\n\n```python\nfrom a.b import X\nprint(X)\n```\n```sh\nfalse\n```'
         )
         assert run_page(page, tmp_path) == "1\n"
+
+    def test_does_not_tidy_up_after_others(self, tmp_path, tmp_path_factory):
+        """A pytest deletes the temporary folders of earlier ones, for minutes, unless they are out of its reach."""
+        page = tmp_path / "page.md"
+        inside = f"def test(tmp_path): assert str(tmp_path).startswith({str(tmp_path_factory.getbasetemp())!r})"
+        page.write_text(f'```python title="test_a.py"\n{inside}\n```')
+        run_page(page, tmp_path)

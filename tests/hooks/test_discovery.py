@@ -80,6 +80,12 @@ class TestNames:
         assert names == sorted(names)
         assert {"one", "another"} <= set(names)
 
+    def test_some_before_all_others(self, install):
+        for name in ("a-one", "b-one", "c-one"):
+            install(name)
+        names = [name for name, _ in load("c-one, *, b-one") if name.endswith("-one")]
+        assert names == ["c-one", "a-one", "b-one"]
+
     def test_one_that_the_app_imports_as_well_registers_once(self, install, worker):
         module = install("one")
         load("one")
@@ -131,7 +137,7 @@ class TestTroubles:
 
     def test_what_it_offers_is_no_extension(self, install):
         install("one", "Counter = 3")
-        assert "is 3, which is no application-level extension" in refusal("one")
+        assert "is 3, which is no extension" in refusal("one")
 
     def test_it_needs_another_version_than_is_installed(self, install):
         needs = ["azure-functions>=99", "pytest>=1", "worker-ext>=98", "not-installed>=1", "pytest<0.1; extra == 'x'"]
@@ -202,6 +208,39 @@ class TestConfiguration:
         load("one", WORKER_EXT_OTHER__START="1", WORKER_EXT_ONE__START="1")
         (warning,) = caplog.messages
         assert "WORKER_EXT_OTHER__START has no effect" in warning
+
+
+class TestForSomeFunctions:
+    """A function-level extension: its ``configure`` makes the instance, and says for which functions."""
+
+    SOURCE = """
+from worker_ext import FuncExtensionBase
+
+class Guard(FuncExtensionBase):
+    @classmethod
+    def configure(cls, *, include: list[str]):
+        cls(include=include)
+"""
+
+    def test_is_for_those_that_the_settings_say(self, install, worker):
+        install("guard", self.SOURCE, attribute="Guard")
+        load("guard", WORKER_EXT_GUARD__INCLUDE="Order*, Pay")
+        (made,) = worker.registry.function_level()
+        assert made.include == ["Order*", "Pay"]
+
+    @pytest.mark.parametrize(("names", "warnings"), [("guard", 1), ("*", 0)])
+    def test_one_that_is_told_of_no_function_is_warned_of_if_it_was_meant(
+        self, install, worker, caplog, names, warnings
+    ):
+        install("guard", self.SOURCE, attribute="Guard")
+        load(names)
+        assert worker.registry.function_level() == []
+        told = [line for line in caplog.messages if "no setting WORKER_EXT_GUARD__… says for which functions" in line]
+        assert len(told) == warnings
+
+    def test_without_configure_it_cannot_be_named(self, install):
+        install("guard", self.SOURCE.replace("def configure", "def other"), attribute="Guard")
+        assert "has no configure() that settings could tell for which" in refusal("guard")
 
 
 APP = """

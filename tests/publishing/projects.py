@@ -43,11 +43,6 @@ class Project:
         """The name that is installed."""
         return self.package.replace("_", "-")
 
-    @property
-    def is_found_by_name(self) -> bool:
-        """Whether it is an extension that settings can bring into an app: one for all functions."""
-        return "entry_points=" in (self.folder / "setup.py").read_text(encoding="utf-8")
-
     def copy(self, to: Path) -> Path:
         """Copy what git holds of it, without the leftovers of builds and whatever else lies there."""
         leftovers = shutil.ignore_patterns("__pycache__", "*.egg-info", "build", "dist")

@@ -73,8 +73,6 @@ class TestExtension:
         assert needed.specifier == SpecifierSet(">=1.7.0")
 
     def test_can_be_found_by_a_host(self, extension, publish):
-        if not extension.is_found_by_name:
-            return
         points = entry_points(publish(extension).classic)["worker_ext.extensions"]
         assert [value.partition(":")[0] for value in points.values()] == [extension.package]
 

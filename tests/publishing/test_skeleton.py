@@ -6,6 +6,7 @@ import ast
 import re
 from importlib import import_module
 from importlib.metadata import entry_points
+from inspect import signature
 
 import pytest
 from azure.functions import AppExtensionBase, FuncExtensionBase
@@ -13,7 +14,7 @@ from publishing.projects import ROOT
 
 FILES = ("setup.py", "readme.md", "CHANGELOG.md", "LICENSE", "MANIFEST.in")
 WORKED_EXAMPLES = {"python-worker-extension-errors", "python-worker-extension-auth", "python-worker-extension-retry"}
-"""Extensions that are there to be read: their main module is short."""
+"""Extensions that are there to be read: they are short."""
 
 
 def read(path):
@@ -40,8 +41,7 @@ def test_has_a_setup_of_the_same_form(extension):
     (call,) = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and _is_setup(node))
     timer = read(ROOT / "extensions" / "timer" / "setup.py")
     (model,) = (node for node in ast.walk(ast.parse(timer)) if isinstance(node, ast.Call) and _is_setup(node))
-    optional = {"extras_require"} if extension.is_found_by_name else {"extras_require", "entry_points"}
-    own, wanted = ([one.arg for one in each.keywords if one.arg not in optional] for each in (call, model))
+    own, wanted = ([one.arg for one in each.keywords if one.arg != "extras_require"] for each in (call, model))
     assert own == wanted
 
 
@@ -71,17 +71,20 @@ def test_is_a_module_that_says_what_it_is(extension):
     assert "worker extension" in module.__doc__
 
 
-def test_one_for_all_functions_is_found_by_its_name_and_one_for_some_is_not(extension):
+def test_is_found_by_its_name_and_can_be_configured(extension):
     points = entry_points(group="worker_ext.extensions", name=extension.folder.name)
-    found = [point.load() for point in points]
-    exported = vars(import_module(extension.package)).values()
-    apps = [cls for cls in exported if isinstance(cls, type) and issubclass(cls, AppExtensionBase)]
-    assert set(found) == {cls for cls in apps if cls.__name__.endswith("Extension")}
-    assert bool(found) == extension.is_found_by_name
+    (found,) = {point.load() for point in points}
+    module = import_module(extension.package)
+    assert found.__name__ in module.__all__
+    assert issubclass(found, (AppExtensionBase, FuncExtensionBase))
+    assert all(
+        option.kind in (option.KEYWORD_ONLY, option.POSITIONAL_OR_KEYWORD, option.VAR_KEYWORD, option.VAR_POSITIONAL)
+        for option in signature(found.configure).parameters.values()
+    )
 
 
 @pytest.mark.parametrize("name", sorted(WORKED_EXAMPLES))
 def test_a_worked_example_is_short(name):
     module = name.replace("-", "_")
-    file = ROOT / "extensions" / name.rpartition("-")[2] / module / "__init__.py"
-    assert len(read(file).splitlines()) < 150
+    files = (ROOT / "extensions" / name.rpartition("-")[2] / module).rglob("*.py")
+    assert sum(len(read(file).splitlines()) for file in files) < 150

@@ -251,6 +251,67 @@ def hello(req):
     return "hello"
 
 
+GLOBAL = """
+import azure.functions as func
+
+level = 0
+
+class Suffix(func.AppExtensionBase):
+    inner = {"levels": []}
+
+    @classmethod
+    def configure(cls, to):
+        global level
+        level = to
+        cls.inner["levels"].append(to)
+
+    @classmethod
+    def post_invocation_app_level(cls, logger, context, func_args, func_ret, *args, **kwargs):
+        logger.info("%s %s", level, cls.inner["levels"])
+"""
+
+SET_BY_THE_APP = """
+import os
+import azure.functions as func
+from suffix_extension import Suffix
+
+Suffix.configure(os.environ["SUFFIX"])
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+@app.route("hello")
+def hello(req):
+    return "hello"
+"""
+
+
+@pytest.mark.usefixtures("unchanged", "own_extensions")
+class TestGlobalVariables:
+    """Of an extension's module, and what is inside its attributes."""
+
+    @pytest.fixture
+    def site(self, site):
+        (site / "suffix_extension.py").write_text(GLOBAL)
+        return site
+
+    @pytest.mark.parametrize("order", ["aabb", "abab", "bbaa", "baab"])
+    def test_belong_to_clients_of_folders(self, site, function_app_folder, order):
+        app = function_app_folder({"function_app.py": SET_BY_THE_APP})
+        opened = dict(zip("ab", clients(app, "a", "b"), strict=True))
+        with opened["a"], opened["b"]:
+            for name in order:
+                assert opened[name].get("/api/hello").messages == [f"{name} ['{name}']"]
+
+    def test_are_shared_by_clients_of_a_module_or_an_app_object(self, site):
+        suffix = importlib.import_module("suffix_extension").Suffix
+        sources = sys.modules[__name__], app_object
+        for source in sources:
+            made = [FunctionAppClient(source, extensions=[suffix, lambda to=to: suffix.configure(to)]) for to in "ab"]
+            with made[0], made[1]:
+                assert made[0].get("/api/hello").messages[0].startswith("b ")
+            suffix.inner["levels"].clear()
+        del sys.modules["suffix_extension"]
+
+
 @pytest.mark.usefixtures("unchanged", "own_extensions")
 class TestTheSameModule:
     """Clients of an app that exists already share its modules and classes, but not what was configured in these."""

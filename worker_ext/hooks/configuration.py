@@ -33,18 +33,19 @@ def prefix_of(name: str) -> str:
     return f"WORKER_EXT_{re.sub('[^A-Z0-9]', '_', name.upper())}__"
 
 
-def configure(name: str, extension: Any, environ: Mapping[str, str]) -> None:
+def configure(name: str, extension: Any, environ: Mapping[str, str]) -> bool:
     """Call the ``configure`` of an extension with what the settings say; without any, it is not called.
 
     :param name: the extension's name, as ``WORKER_EXT_EXTENSIONS`` lists it.
     :param extension: the extension.
     :param environ: the settings; the case of their names does not matter.
+    :returns: whether there were any.
     :raises ConfigurationError: if it has no such option, or does not take such a value.
     """
     prefix = prefix_of(name)
     given = {key.upper(): value for key, value in environ.items() if key.upper().startswith(prefix)}
     if not given:
-        return
+        return False
     call = extension.configure
     parameters = _options(call)
     options = {}
@@ -58,6 +59,7 @@ def configure(name: str, extension: Any, environ: Mapping[str, str]) -> None:
             f"{extension.__name__}.configure() does not take what {', '.join(sorted(given))} say: {error}",
             hint="Correct the setting, or remove it.",
         ) from error
+    return True
 
 
 def _options(call: Callable[..., Any]) -> dict[str, inspect.Parameter]:

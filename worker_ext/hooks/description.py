@@ -47,7 +47,7 @@ def describe(registry: Registry, functions: Sequence[Function], named: Iterable[
                 "priority": scope_of(owner).priority,
                 "required": is_ours(owner) and bool(owner.required),
                 "file": getattr(sys.modules.get(cls.__module__), "__file__", None) or "",
-                "source": by_setting.get(id(owner), f"import of {cls.__module__}"),
+                "source": by_setting.get(id(cls), f"import of {cls.__module__}"),
             }
         )
     return described

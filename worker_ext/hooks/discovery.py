@@ -2,7 +2,8 @@
 
 A package offers its extension through the entry-point group :data:`GROUP`. What is named in :data:`SETTING` is imported
 before the app's own code, which registers it, and is configured from settings. What the app itself tells ``configure``
-then comes later, and so it wins.
+then comes later, and so it wins. A function-level extension can be named if it has a ``configure``, a class method that
+makes an instance for the functions that the settings say.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from azure.functions import AppExtensionBase
+from azure.functions import AppExtensionBase, FuncExtensionBase
 
 from ..errors import ConfigurationError
 from .configuration import configure, prefix_of
@@ -29,7 +30,7 @@ GROUP = "worker_ext.extensions"
 """The entry-point group; the names in it are what :data:`SETTING` lists."""
 
 SETTING = "WORKER_EXT_EXTENSIONS"
-"""The setting that lists extensions, with commas, in their order; ``*`` stands for all there are, by name."""
+"""The setting that lists extensions, with commas, in their order; ``*`` stands for all others, by name."""
 
 
 _OPTION = re.compile(r"WORKER_EXT_\w+?__", re.IGNORECASE)
@@ -59,10 +60,12 @@ def load_named(
     """
     listed = [name.strip() for name in environ.get(SETTING, "").split(",") if name.strip()]
     offered = _offered() if listed else {}
-    names = sorted(offered) if listed == ["*"] else list(dict.fromkeys(listed))
+    names = dict.fromkeys(name for one in listed for name in (sorted(offered) if one == "*" else [one]))
     found = [Named(name, _load(name, offered, provided)) for name in names]
     for name, extension in found:
-        configure(name, extension, environ)
+        if not configure(name, extension, environ) and name in listed and issubclass(extension, FuncExtensionBase):
+            options = f"{prefix_of(name)}…"
+            _logger.warning("%s names %s, but no setting %s says for which functions it is", SETTING, name, options)
     prefixes = tuple(prefix_of(name) for name in names)
     for setting in sorted(environ):
         if _OPTION.match(setting) and not setting.upper().startswith(prefixes):
@@ -100,12 +103,18 @@ def _load(name: str, offered: Mapping[str, list[EntryPoint]], provided: Mapping[
         extension = point.load()
     except BaseException as error:  # SystemExit too: a package must not end the worker by being imported
         raise _broken(name, point, error) from error
-    if not (isinstance(extension, type) and issubclass(extension, AppExtensionBase)):
-        raise ConfigurationError(
-            f"the extension {name} ({_package(point)}) is {extension!r}, which is no application-level extension",
-            hint=f"Take {name} out of {SETTING}, and use it in the app's code.",
-        )
-    return extension
+    if isinstance(extension, type) and issubclass(extension, AppExtensionBase):
+        return extension
+    if isinstance(extension, type) and issubclass(extension, FuncExtensionBase):
+        if callable(getattr(extension, "configure", None)):
+            return extension
+        what = "is one for some functions, and has no configure() that settings could tell for which"
+    else:
+        what = f"is {extension!r}, which is no extension"
+    raise ConfigurationError(
+        f"the extension {name} ({_package(point)}) {what}",
+        hint=f"Take {name} out of {SETTING}, and use it in the app's code.",
+    )
 
 
 def _missing(name: str, offered: Iterable[str]) -> ConfigurationError:

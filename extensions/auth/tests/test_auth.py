@@ -194,6 +194,12 @@ class TestRefused:
         assert not [line for line in caplog.messages if token.rpartition(".")[2] in line]
         assert "expired" not in response.text
 
+    def test_while_the_keys_cannot_be_had(self, client, issuer):
+        issuer.status = 500
+        response = client.get("/api/sync", headers=bearer(issuer.token()))
+        assert (response.status_code, response.json()["title"]) == (503, "Service Unavailable")
+        assert calls == []
+
 
 class TestScopes:
     @pytest.mark.parametrize("granted", [{"scope": "read write"}, {"scp": "write read"}, {"scp": ["read", "write"]}])

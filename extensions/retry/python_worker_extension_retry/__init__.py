@@ -6,9 +6,9 @@ within its invocation, whatever the trigger.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from logging import Logger
-from typing import Any
+from typing import Any, ClassVar
 
 from azure.functions import Context
 from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_random_exponential
@@ -31,6 +31,42 @@ class RetryExtension(FuncExtensionBase):
         tries, a random wait that doubles from a tenth of a second on, and in the end what the function raised.
     :raises TypeError: for what tenacity does not take.
     """
+
+    _configured: ClassVar[RetryExtension | None] = None
+
+    @classmethod
+    def configure(
+        cls,
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        triggers: Sequence[str] = (),
+        tries: int = 3,
+        first_wait: float = 0.1,
+        longest_wait: float = 10,
+    ) -> RetryExtension:
+        """Make a policy in words that settings can say, such as ``WORKER_EXT_RETRY__TRIES=5``.
+
+        A later call replaces what an earlier one has made; other policies stay.
+
+        :param include: names of functions that it is for, with wildcards; all of ``triggers`` if left out.
+        :param exclude: names of functions that it is not for.
+        :param triggers: types of triggers that it is for; all of ``include`` if left out.
+        :param tries: how often a function is run at most.
+        :param first_wait: seconds before the second try, at most: a random part of it; twice that before the third, ...
+        :param longest_wait: seconds that are waited between two tries at most.
+        :raises ValueError: if it is not said for which functions, or there would be no try.
+        """
+        if not include and not triggers:
+            raise ValueError("include or triggers must say for which functions; include=* is for all of them")
+        if tries < 1 or first_wait < 0 or longest_wait < 0:
+            raise ValueError("tries must be at least 1, and the waits must not be negative")
+        if cls._configured is not None:
+            cls._configured.detach()
+        wait = wait_random_exponential(multiplier=first_wait, max=longest_wait)
+        policy: dict[str, Any] = {"stop": stop_after_attempt(tries), "wait": wait}
+        cls._configured = cls(include=include or None, exclude=exclude, triggers=triggers or None, **policy)
+        return cls._configured
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ import pytest
 from python_worker_extension_retry import RetryExtension
 from tenacity import retry_if_exception_type, retry_if_result, stop_after_attempt, wait_fixed, wait_none
 
+from worker_ext import ConfigurationError
 from worker_ext.testing import FunctionAppClient
 
 
@@ -153,3 +154,48 @@ def test_the_policys_own_callback_is_called():
 def test_what_is_no_policy_is_refused_where_it_is_made():
     with pytest.raises(TypeError, match="attempts"):
         RetryExtension(include="*", attempts=3)
+
+
+class TestFromSettings:
+    SOURCE = """
+import azure.functions as func
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+calls = []
+
+@app.route("prices")
+def Prices(req: func.HttpRequest) -> str:
+    calls.append("Prices")
+    raise ConnectionError(f"call {len(calls)}")
+
+@app.route("orders")
+def Orders(req: func.HttpRequest) -> str:
+    raise ConnectionError("one call")
+"""
+
+    @pytest.fixture
+    def open_client(self, function_app_client, function_app_folder):
+        folder = function_app_folder({"function_app.py": self.SOURCE})
+        retry = {"WORKER_EXT_EXTENSIONS": "retry", "WORKER_EXT_RETRY__FIRST_WAIT": "0"}
+        return lambda **settings: function_app_client(folder, settings={**retry, **settings})
+
+    def test_an_app_need_not_import_it(self, open_client):
+        client = open_client(WORKER_EXT_RETRY__INCLUDE="Pri*", WORKER_EXT_RETRY__TRIES="4")
+        assert str(client.get("/api/prices").error) == "call 4"
+        assert not [line for line in client.get("/api/orders").messages if line.startswith("Try ")]
+
+    @pytest.mark.parametrize("settings", [{}, {"INCLUDE": "*", "TRIES": "0"}, {"TRIGGERS": "http", "TRIES": "many"}])
+    def test_what_would_do_nothing_is_refused(self, open_client, settings):
+        with pytest.raises(ConfigurationError, match="WORKER_EXT_RETRY__"):
+            open_client(**{f"WORKER_EXT_RETRY__{name}": value for name, value in settings.items()})
+
+
+def test_configuring_it_again_replaces_the_policy():
+    flaky = Flaky(failures=9)
+    told = [
+        lambda: RetryExtension.configure(include=["*"], tries=5, first_wait=0),
+        lambda: RetryExtension.configure(triggers=["http"], tries=2, first_wait=0),
+    ]
+    with FunctionAppClient(flaky.app, extensions=told) as client:
+        assert str(client.get("/api/sync").error) == "try 2"
+        flaky.calls = 0
+        assert str(client.trigger("on_message", "m").error) == "try 1"

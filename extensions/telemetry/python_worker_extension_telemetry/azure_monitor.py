@@ -22,7 +22,8 @@ def make_azure_exporter(connection_string: str, source: str) -> Any:
     :raises ValueError: if the connection string is wrong.
     """
     try:
-        from opencensus.ext.azure.trace_exporter import AzureExporter  # a fifth of a second: only for who wants it
+        from opencensus.ext.azure.common import Options, utils  # a fifth of a second: only for who wants it
+        from opencensus.ext.azure.trace_exporter import AzureExporter
     except ImportError as error:
         raise ImportError(
             "Application Insights takes the package opencensus-ext-azure: "
@@ -38,12 +39,15 @@ def make_azure_exporter(connection_string: str, source: str) -> Any:
         def _check_stats_collection(self) -> bool:
             return self._is_made
 
+    connection_string = connection_string.strip().rstrip(";")
     try:
-        # At the end of the process it would wait twice for its own thread, which never has anything to do.
-        exporter = Exporter(connection_string=connection_string.strip().rstrip(";"), grace_period=0)
+        # Its constructor finds out too late: it has started its thread by then, which goes on with half an exporter.
+        utils.validate_instrumentation_key(Options(connection_string=connection_string).instrumentation_key)
     except ValueError as error:
         reason = str(error).rstrip(".")
         raise ValueError(f"{source} is not a connection string of Application Insights: {reason}") from error
+    # At the end of the process it would wait twice for its own thread, which never has anything to do.
+    exporter = Exporter(connection_string=connection_string, grace_period=0)
     exporter._is_made = True
     exporter.add_telemetry_processor(_name_the_request)
     return exporter

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -95,6 +96,13 @@ class TestWhatArrives:
         worker.invoke(lambda _: None)
         assert worker.extension.flush()
         assert len(collector.telemetry("RequestData")) == 1
+
+    @pytest.mark.parametrize("wrong", ["InstrumentationKey=", "InstrumentationKey=k", "nonsense", "Unknown=1"])
+    def test_a_connection_string_that_is_wrong_leaves_nothing_behind(self, worker, wrong):
+        before = set(threading.enumerate())
+        with pytest.raises(ValueError, match="connection_string is not a connection string of Application Insights"):
+            worker.extension.configure(connection_string=wrong)
+        assert set(threading.enumerate()) <= before
 
     def test_with_a_connection_string_that_was_copied_sloppily(self, worker, collector):
         worker.extension.configure(connection_string=f" {collector.connection_string};\n")
