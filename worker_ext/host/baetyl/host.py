@@ -128,7 +128,9 @@ class BaetylHost:
         from .hub import EmbeddedHub
 
         if name not in self._hubs:
-            self._hubs[name] = EmbeddedHub(self._app.hubs[name], public=self._options.public)
+            self._hubs[name] = EmbeddedHub(
+                self._app.hubs[name], public=self._options.public, denied=self._console.warning
+            )
         return self._hubs[name]
 
     async def _start_manager(self, manager: ManagerSettings, broker: Broker) -> None:
