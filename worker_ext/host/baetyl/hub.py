@@ -16,7 +16,7 @@ from functools import partial
 from ...errors import ConfigurationError
 from . import hub_routes, hub_users
 from .hub_broker import HubBroker
-from .settings import HubCertificate, HubSettings, Listener
+from .settings_hub import HubCertificate, HubSettings, Listener
 
 FIRST_TRY = "it is for a first try, as it can lose messages: use a broker such as mosquitto for more (--hub)"
 

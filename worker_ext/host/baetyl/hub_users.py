@@ -13,7 +13,7 @@ from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
 from ...transports.mqtt_topics import matches
-from .settings import HubSettings
+from .settings_hub import HubSettings
 
 MOST_SLASHES = 8
 """How deep a topic may be."""

@@ -32,9 +32,9 @@ from ...worker import propagation
 from ...worker.executor import SIZE_SETTING
 from .. import process
 from ..invoker import new_invocation_id
-from . import settings
+from . import settings, settings_function
 from .function_pb2 import FunctionMessage
-from .settings import LoggerSettings, ServerSettings, ServiceSettings
+from .settings_function import LoggerSettings, ServerSettings, ServiceSettings
 
 SERVICES = ("baetyl.Function", "openedge.Function")
 """The names of the gRPC service, today's and that of earlier releases."""
@@ -183,7 +183,7 @@ def serve(file: Path, environ: Mapping[str, str] = os.environ) -> int:
     :param file: its ``service.yml``; the paths in it are seen from the working directory.
     :raises WorkerExtError: if it cannot start.
     """
-    found = settings.service_settings(settings.read(file, environ), lambda path: Path.cwd() / path)
+    found = settings_function.service_settings(settings.read(file, environ), lambda path: Path.cwd() / path)
     address = _variable(environ, "SERVICE_INSTANCE_ADDRESS") or found.server.address
     if not address:
         raise ConfigurationError(

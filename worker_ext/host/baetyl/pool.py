@@ -21,7 +21,8 @@ from ..invoker import Invoker
 from ..storage import Storage
 from ..supervisor import Policy, Supervisor
 from ..worker_process import WorkerCommand
-from .settings import Pool, ServiceSettings
+from .settings_function import ServiceSettings
+from .settings_manager import Pool
 
 Done = Callable[[bytes | InvocationError], None]
 """Told how a call ended: with a reply's payload, empty for no reply, or an error."""
