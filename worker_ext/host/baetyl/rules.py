@@ -178,6 +178,9 @@ class RuleRunner:
         if size > limit:
             delivery.call = delivery.call._replace(payload=b"")  # nobody shall have to take it in an error message
             too_large = f"the message has {size} bytes, more than the {limit} that the service takes"
+            self._console.error(
+                f"{self._rule.where}: {delivery.message.topic}: {too_large} (server.message.length.max)"
+            )
             asyncio.get_running_loop().call_soon(
                 self._ended, delivery, self._told(delivery, InvocationError(too_large))
             )

@@ -44,7 +44,8 @@ def _make_package(package: str, folder: Path, entry: FunctionEntry) -> None:
             f"the function {entry.name} cannot be loaded: its codedir does not exist",
             function=entry.name,
             file=folder,
-            hint="codedir in service.yml is a path as the service sees it: below a mount, or below the app's folder.",
+            hint="codedir is a path as the service sees it: below a mount or the app's folder in an app, and below the"
+            " working directory for an instance alone.",
         )
     init = folder / "__init__.py"
     if not init.is_file():
