@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
@@ -85,6 +86,22 @@ def test_who_publishes_what_it_may_not_is_disconnected(embedded):
         assert {topic for topic, _ in seen.received} <= {"py", "py/hi"}
         assert connect_reason(port, "guest", "guest", will="secret") == "Not authorized"
         assert connect_reason(port, "guest", "guest", will="py") == "Success"
+
+
+@pytest.mark.parametrize(
+    ("sent", "answered", "told"),
+    [
+        (b"\x10\x10\x00\x04MQTT\x05\xc2\x00\x3c\x00\x00\x03", b"\x20\x03\x00\x84\x00", "speaks MQTT 5: the embedded"),
+        (b"\x10\x10\x00\x06MQIsdp\x03\xc2\x00\x3c\x00\x00", b"\x20\x02\x00\x01", "speaks MQTT 3.1: the embedded"),
+        (b"GET / HTTP/1.1\r\n\r\n", b"", "does not speak MQTT"),
+    ],
+)
+def test_a_client_that_speaks_something_else_is_answered(embedded, sent, answered, told):
+    with embedded() as (host, port), socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+        client.sendall(sent)
+        with client.makefile("rb") as reader:
+            assert reader.read(len(answered)) == answered
+        host.wait_for(re.escape(told))
 
 
 def test_what_is_retained_comes_once_to_those_who_subscribe_to_it(embedded):
@@ -191,7 +208,7 @@ def test_messages_are_forwarded_from_topic_to_topic(tmp_path):
     [
         ([route("a", "b"), route("b", "a")], "subscriptions[1].target.topic must be a topic whose messages"),
         ([route("#", "a")], "subscriptions[0].target.topic must be a topic whose messages"),
-        ([route("a", "b/#")], "subscriptions[0].target.topic must be a topic without"),
+        ([route("a", "b/#")], "subscriptions[0].target.topic must be a topic to publish to"),
         ([route("a", "b"), route("a", "b")], "subscriptions[1] must be a subscription that is not listed"),
         ([route("a", "b", 2)], "subscriptions[0].source.qos must be a whole number"),
         ([{"source": {"topic": "a"}}], "subscriptions[0].target.topic"),

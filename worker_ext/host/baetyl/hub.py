@@ -13,8 +13,10 @@ import ssl
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from amqtt.adapters import StreamWriterAdapter
+
 from ...errors import ConfigurationError
-from . import hub_routes, hub_users
+from . import hub_greeting, hub_routes, hub_users
 from .hub_broker import HubBroker
 from .settings_hub import HubCertificate, HubSettings, Listener
 
@@ -82,7 +84,12 @@ class EmbeddedHub:
         await self._broker.shutdown()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
+        greeted, problem = await hub_greeting.greet(reader, writer)
+        if greeted is None:
+            if problem:
+                self._denied(problem)
+            writer.close()
+            return
 
         def end(reason: str) -> None:
             self._denied(reason)
@@ -91,7 +98,7 @@ class EmbeddedHub:
         secured = writer.get_extra_info("ssl_object")
         certified = secured is not None and bool(secured.getpeercert())
         hub_users.current.set(hub_users.Connection(certified, end))
-        await self._broker.external_connected(StreamReaderAdapter(reader), StreamWriterAdapter(writer), _ENTRANCE)
+        await self._broker.external_connected(greeted, StreamWriterAdapter(writer), _ENTRANCE)
 
 
 def tls(certificate: HubCertificate) -> ssl.SSLContext:
