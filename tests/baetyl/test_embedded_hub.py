@@ -70,7 +70,7 @@ def test_only_principals_may_connect(embedded):
 
 def mosquitto_sub(port: int, *options: str) -> subprocess.Popen[str]:
     """A client of the guest's; each line of its output is a message: topic, retain flag, payload."""
-    command = ["mosquitto_sub", "-p", str(port), "-u", "guest", "-P", "guest", "-F", "%t %r %p", *options]
+    command = ["mosquitto_sub", "-p", str(port), "-u", "guest", "-P", "guest", "-F", "%t %r %p", "-W", "60", *options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
