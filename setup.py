@@ -62,7 +62,7 @@ HTTPS = ["cryptography>=42"]
 # Wide ranges: what an app pins is what its worker uses. The worker needs no grpcio; it is for hosts of one's own.
 RPC = ["grpcio>=1.49", "h2>=4.1", "protobuf>=3.20.2"]
 BAETYL = [
-    "amqtt>=0.12",
+    "amqtt>=0.12,<0.13",  # host/baetyl/hub_broker.py replaces inner methods
     "grpcio>=1.60",
     "protobuf>=4.25",
     "pyyaml>=6",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
@@ -44,11 +45,13 @@ def embedded(tmp_path: Path) -> Embedded:
     return embedded
 
 
-def connect_reason(port: int, user: str, password: str) -> str:
+def connect_reason(port: int, user: str, password: str, *, will: str = "") -> str:
     """What the hub answers to a CONNECT."""
     reasons: list[str] = []
     client = paho.Client(CallbackAPIVersion.VERSION2)
     client.username_pw_set(user, password)
+    if will:
+        client.will_set(will, "gone", 1)
     client.on_connect = lambda *given: reasons.append(str(given[3]))
     client.connect("127.0.0.1", port)
     client.loop_start()
@@ -63,6 +66,81 @@ def test_only_principals_may_connect(embedded):
         assert connect_reason(port, "test", "hahaha") == "Success"
         assert connect_reason(port, "test", "wrong") == "Not authorized"
         assert connect_reason(port, "nobody", "hahaha") == "Not authorized"
+
+
+def mosquitto_sub(port: int, *options: str) -> subprocess.Popen[str]:
+    """A client of the guest's; each line of its output is a message: topic, retain flag, payload."""
+    command = ["mosquitto_sub", "-p", str(port), "-u", "guest", "-P", "guest", "-F", "%t %r %p", "-W", "60", *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_who_publishes_what_it_may_not_is_disconnected(embedded):
+    with embedded(principals=[*PRINCIPALS, GUEST]) as (host, port), clients(port) as connect:
+        seen = connect("#", modern=False)
+        for topic in ("secret", "py/" + "/".join("12345678")):  # the second has a level more than a topic may
+            guest = connect(user=("guest", "guest"), modern=False)
+            guest.publish("py", 1)
+            guest.publish(topic, 1)
+            host.wait_for(rf"The hub has disconnected \S+ \(guest\), which may not publish to {topic}\.")
+        seen.wait_for(2)
+        assert {topic for topic, _ in seen.received} <= {"py", "py/hi"}
+        assert connect_reason(port, "guest", "guest", will="secret") == "Not authorized"
+        assert connect_reason(port, "guest", "guest", will="py") == "Success"
+
+
+@pytest.mark.parametrize(
+    ("sent", "answered", "told"),
+    [
+        (b"\x10\x10\x00\x04MQTT\x05\xc2\x00\x3c\x00\x00\x03", b"\x20\x03\x00\x84\x00", "speaks MQTT 5: the embedded"),
+        (b"\x10\x10\x00\x06MQIsdp\x03\xc2\x00\x3c\x00\x00", b"\x20\x02\x00\x01", "speaks MQTT 3.1: the embedded"),
+        (b"GET / HTTP/1.1\r\n\r\n", b"", "does not speak MQTT"),
+    ],
+)
+def test_a_client_that_speaks_something_else_is_answered(embedded, sent, answered, told):
+    with embedded() as (host, port), socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+        client.sendall(sent)
+        with client.makefile("rb") as reader:
+            assert reader.read(len(answered)) == answered
+        host.wait_for(re.escape(told))
+
+
+def test_what_is_retained_comes_once_to_those_who_subscribe_to_it(embedded):
+    with embedded(principals=[*PRINCIPALS, GUEST]) as (_, port), clients(port) as connect:
+        everything = connect("#", modern=False)  # its subscription is nobody else's
+        for topic in ("secret", "news/today"):
+            subprocess.run(
+                ["mosquitto_pub", "-p", str(port), "-u", "test", "-P", "hahaha", "-t", topic, "-m", "kept", "-r"],
+                check=True,
+                timeout=30,
+            )
+        everything.wait_for(2)
+        reader = mosquitto_sub(port, "-t", "news/#", "-q", "1", "-C", "2")
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "news/today 1 kept\n"
+        everything.publish("news/today", "live")
+        assert reader.communicate(timeout=30)[0] == "news/today 0 live\n"
+
+
+def test_messages_for_an_absent_session_are_kept(embedded):
+    with embedded(principals=[*PRINCIPALS, GUEST]) as (_, port), clients(port) as connect:
+        session = ("-t", "news/today", "-q", "1", "-i", "reader", "-c")
+        mosquitto_sub(port, *session, "-E").communicate(timeout=30)  # it leaves as soon as it has subscribed
+        publisher = connect(modern=False)
+        publisher.publish("news/today", 1)
+        publisher.publish("news/today", 2)
+        told, _ = mosquitto_sub(port, *session, "-C", "2").communicate(timeout=30)
+        assert told == "news/today 0 1\nnews/today 0 2\n"
+
+
+def test_no_message_is_lost_while_others_subscribe_and_leave(embedded):
+    with embedded() as (host, port), clients(port) as connect:
+        reader, restless, publisher = (connect(*topics, modern=False) for topics in (["news"], [], []))
+        for number in range(200):
+            restless.subscribe(f"topics/{number}")
+            publisher.publish("news", number)
+            restless.unsubscribe(f"topics/{number}")
+        assert reader.wait_for(200) == list(range(200))
+        assert "Traceback" not in host.console
 
 
 def test_a_subscription_that_is_denied_is_told_with_its_rule(embedded):
@@ -130,7 +208,7 @@ def test_messages_are_forwarded_from_topic_to_topic(tmp_path):
     [
         ([route("a", "b"), route("b", "a")], "subscriptions[1].target.topic must be a topic whose messages"),
         ([route("#", "a")], "subscriptions[0].target.topic must be a topic whose messages"),
-        ([route("a", "b/#")], "subscriptions[0].target.topic must be a topic without"),
+        ([route("a", "b/#")], "subscriptions[0].target.topic must be a topic to publish to"),
         ([route("a", "b"), route("a", "b")], "subscriptions[1] must be a subscription that is not listed"),
         ([route("a", "b", 2)], "subscriptions[0].source.qos must be a whole number"),
         ([{"source": {"topic": "a"}}], "subscriptions[0].target.topic"),

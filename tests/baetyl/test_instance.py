@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 import pytest
 import yaml
+from support.baetyl import ECHO
 from support.certificates import make_certificates
 from support.hosting import DEADLINE, free_port, host_environ
 
@@ -176,13 +177,16 @@ def test_a_certificate_authority_makes_tls_mutual(start, address, tmp_path):
     [
         ({}, (), "no address to listen on"),
         ({"address": "127.0.0.1:1", "key": "a.key"}, (), "server.cert must be a file"),
-        ({}, ("-c", "missing.yml"), "missing.yml: it cannot be read"),
+        ({}, ("-c", "missing.yml"), "missing.yml: there is no such file"),
+        ({"address": "127.0.0.1:1", "key": "a.key", "cert": "a.crt"}, (), "a.key: it cannot be read"),
+        ({"address": "nowhere:port"}, (), "An address is HOST:PORT"),
     ],
 )
 def test_mistakes_are_explained(tmp_path, server: dict[str, Any], options: Sequence[str], told: str):
     (tmp_path / "etc/baetyl").mkdir(parents=True)
     service = {"functions": [{"name": "a", "handler": "get.handler", "codedir": "."}], "server": server}
     (tmp_path / "etc/baetyl/service.yml").write_text(yaml.safe_dump(service))
+    (tmp_path / "get.py").write_text(ECHO)
     done = subprocess.run(
         [sys.executable, "-m", "worker_ext", "baetyl", "function", *options],
         cwd=tmp_path,

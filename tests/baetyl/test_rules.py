@@ -187,3 +187,35 @@ def test_trace_context_and_functions_of_one_process(hosted, connect):
         assert client.properties[0] == trace
         client.publish("b", {})
         assert client.wait_for(2)[1] == "second"
+
+
+def test_a_function_that_cannot_be_loaded_says_so_and_the_others_of_its_service_run(hosted, connect):
+    functions = {"sayhi3": "get.handler", "lost": "nowhere.handler"}
+    rules = [rule(), rule("lost", "in", "in/hi", retry={"max": 1})]
+    with hosted(functions=functions, rules=rules) as host:
+        host.wait_for(
+            r"the function lost cannot be loaded: its handler is 'nowhere.handler', but there is no such file"
+        )
+        host.wait_for("lost is not being served")
+        client = connect("py/hi", "in/hi")
+        client.publish("py", {"all": "well"})
+        assert client.wait_for(1) == [{"all": "well"}]
+        client.publish("in", 1)
+        assert "nowhere.py: the function lost cannot be loaded" in client.wait_for(2)[1]["errorMessage"]
+
+
+def test_a_reply_that_json_cannot_say_is_explained(hosted, connect):
+    with hosted("def handler(event, context):\n    return {1}\n", rules=[rule(retry={"max": 1})]):
+        client = connect("py/hi")
+        client.publish("py", 1)
+        [reply] = client.wait_for(1)
+    assert reply["errorType"] == "TypeError"
+    assert reply["errorMessage"].startswith("TypeError: what sayhi3 returned cannot be a reply: Object of type set")
+
+
+def test_attempts_are_counted_and_an_edit_of_settings_is_noticed(hosted, connect, tmp_path):
+    with hosted(FAILS) as host:
+        connect().publish("py", {"wish": "tea"})
+        host.wait_for(r"A message on py\. Attempt 3 of 3\.")
+        (tmp_path / "app/var/db/baetyl/function-sayhi-conf/service.yml").touch()
+        host.wait_for("function-sayhi-conf/service.yml changed: start the host anew to use it")

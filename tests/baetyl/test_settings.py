@@ -12,6 +12,7 @@ from support.baetyl import APPLICATION, code_folder, rule, write_baetyl_app
 
 from worker_ext.errors import ConfigurationError
 from worker_ext.host.baetyl import application
+from worker_ext.host.baetyl.circles import Route, circles
 from worker_ext.host.baetyl.settings_units import fill_template, parse_duration, parse_size
 from worker_ext.host.settings_yaml import YamlDocument
 
@@ -93,6 +94,12 @@ def test_templates_that_ask_for_more_are_refused(template):
         (MANAGER, "min: 0", "min: 0\n    timeout: 30", "functions[0].instance.timeout must be a duration like 30s"),
         (MANAGER, "name: sayhi3\n  publish", "name: nobody\n  publish", "must be one of the functions below (sayhi3)"),
         (MANAGER, "service: function-sayhi3", "service: elsewhere", "there is no service 'elsewhere'"),
+        (MANAGER, "topic: py/hi", "topic: py/+", "rules[0].publish.topic must be a topic to publish to"),
+        (MANAGER, "topic: py\n", "topic: 'py/#/x'\n", "rules[0].subscribe.topic must be a topic to subscribe to"),
+        (MANAGER, "topic: py\n", "topic: $share/py\n", "'$share/py' is no shared subscription"),
+        (MANAGER, "functions:", "rules: []\nfunctions:", "'rules' is there already, in line 5"),
+        (MANAGER, "functions:", "- clientid: rule-py\nfunctions:", "clientid must be another than that of line 6"),
+        (MANAGER, "rule-py", "rule-{{.PY", "the template '{{.PY' is not supported"),
         (MANAGER, "tcp://localhub:1883", "http://localhub", "hub.address must be an address such as"),
         (MANAGER, "functions:", "functions: [", "this is no YAML"),
         ("var/db/baetyl/function-sayhi-conf/service.yml", "get.handler", "get", "must be module.function"),
@@ -101,6 +108,12 @@ def test_templates_that_ask_for_more_are_refused(template):
             "- name: localhub-conf\n    path: etc",
             "- name: lost\n    path: etc",
             "volume",
+        ),
+        (
+            "var/db/baetyl/application.yml",
+            "services:",
+            "services: []\nformer:",
+            "services must be a list with a service",
         ),
     ],
 )
@@ -111,6 +124,68 @@ def test_mistakes_are_told_with_their_place(tmp_path, name, old, new, told):
     assert told in str(caught.value)
     assert caught.value.where.startswith(str(file.parent.parent))
     assert "hahaha" not in str(caught.value)
+
+
+def test_a_service_without_settings_is_named(tmp_path):
+    (write_baetyl_app(tmp_path) / "var/db/baetyl/function-sayhi-conf/service.yml").unlink()
+    with pytest.raises(ConfigurationError, match=r"application.yml:\d+: the settings of the service function-sayhi3"):
+        application.read(tmp_path)
+
+
+def test_what_is_nearly_a_setting_is_told(tmp_path):
+    edit(write_baetyl_app(tmp_path), MANAGER, "publish:", "publsh:")
+    edit(tmp_path, "var/db/baetyl/localhub-conf/service.yml", "permit:", "permits:")
+    hub, *_, manager = application.read(tmp_path).warnings
+    assert "service.yml:12: rules[0].publsh is not a known setting, did you mean publish?" in manager
+    assert "principals[0].permissions[0].permits is not a known setting, did you mean permit?" in hub
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ([rule(topic="py", reply="py")], ["py -> py by rule rule-py (", "service.yml:6)"]),
+        ([rule(topic="py/+"), rule(topic="a", reply="b")], ["py/+ -> py/hi by rule rule-py-+ ("]),
+        ([rule(topic="$share/g/py", reply="py")], ["$share/g/py -> py by rule"]),
+        (
+            [rule(topic="a", reply="b"), rule(topic="b", reply="a")],
+            ["a -> b by rule rule-a (", "b -> a by rule rule-b ("],
+        ),
+        ([rule(topic="in/#", reply="elsewhere")], ["in/# -> elsewhere by rule", "elsewhere -> in/1 by the hub's sub"]),
+    ],
+)
+def test_rules_that_make_a_circle_are_told(tmp_path, rules, told):
+    write_baetyl_app(tmp_path, rules=rules)
+    hub = tmp_path / "var/db/baetyl/localhub-conf/service.yml"
+    route = {"source": {"topic": "elsewhere"}, "target": {"topic": "in/1"}}
+    hub.write_text(hub.read_text() + yaml.safe_dump({"subscriptions": [route]}))
+    [warning] = application.read(tmp_path).warnings
+    assert "goes in a circle" in warning
+    assert all(part in warning for part in told)
+
+
+def test_rules_that_follow_each_other_make_no_circle(tmp_path):
+    write_baetyl_app(tmp_path, rules=[rule(topic="a", reply="b"), rule(topic="b", reply="c"), rule(topic="+/a")])
+    assert application.read(tmp_path).warnings == []
+
+
+@given(st.lists(st.tuples(*[st.sampled_from(["a", "b", "c", "d"])] * 2), max_size=8))
+def test_circles_are_found_as_somebody_who_walks_finds_them(pairs):
+    routes = [Route(source, target, str(number)) for number, (source, target) in enumerate(pairs)]
+
+    def returns(route: Route) -> bool:
+        reached: set[str] = set()
+        waiting = [route.target]
+        while waiting:
+            topic = waiting.pop()
+            if topic not in reached:
+                reached.add(topic)
+                waiting += [target for source, target in pairs if source == topic]
+        return route.source in reached
+
+    found = circles(routes)
+    assert {route for circle in found for route in circle} == {route for route in routes if returns(route)}
+    for circle in found:
+        assert all(a.target == b.source for a, b in zip(circle, [*circle[1:], circle[0]], strict=True))
 
 
 @given(st.integers(0, 500), st.integers(0, 59), st.integers(0, 999))

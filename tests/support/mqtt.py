@@ -154,6 +154,14 @@ class Client:
         )
         return [decoded(payload) for _, payload in self.received]
 
+    def subscribe(self, topic: str, qos: int = 1) -> None:
+        """Subscribe to one more topic, without waiting for the answer."""
+        self._client.subscribe(topic, qos)
+
+    def unsubscribe(self, topic: str) -> None:
+        """Leave a topic, without waiting for the answer."""
+        self._client.unsubscribe(topic)
+
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()

@@ -132,6 +132,11 @@ class Setting:
         return self._kind == "object"
 
     @property
+    def is_list(self) -> bool:
+        """Whether it is a list of settings."""
+        return self._kind == "list"
+
+    @property
     def is_null(self) -> bool:
         """Whether it is written as null."""
         return self._kind == "value" and self._value is None

@@ -26,6 +26,7 @@ class YamlDocument:
         try:
             loader = yaml.SafeLoader(text)
             self._node = loader.get_single_node()
+            _check_names(self._node, file)
             self.value: Any = loader.construct_document(self._node) if self._node is not None else {}
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
@@ -50,7 +51,7 @@ class YamlDocument:
         for step in path:
             place = inner = None
             if isinstance(node, yaml.MappingNode):
-                for key, value in node.value:  # of two keys that are the same, the last counts
+                for key, value in node.value:
                     if key.value == step or (not isinstance(step, str) and key.value == str(step)):
                         place, inner = key, value
             elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
@@ -59,6 +60,32 @@ class YamlDocument:
                 break
             node, line = inner, place.start_mark.line + 1
         return line, node
+
+
+def _check_names(root: yaml.Node | None, file: str) -> None:
+    """See to it that no name is twice in a group, as YAML demands: of two lists of rules, one would be ignored.
+
+    :raises ConfigurationError: if one is.
+    """
+    waiting, seen = [root], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:  # an alias
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif isinstance(node, yaml.MappingNode):
+            lines: dict[str, int] = {}
+            for key, value in node.value:
+                waiting.append(value)
+                if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                    continue
+                line = key.start_mark.line + 1
+                if key.value in lines:
+                    first = lines[key.value]
+                    raise ConfigurationError(f"{key.value!r} is there already, in line {first}", file=file, line=line)
+                lines[key.value] = line
 
 
 def load_yaml(file: Path, prepare: Callable[[str], str] = str) -> Setting:

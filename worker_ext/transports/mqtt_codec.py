@@ -85,6 +85,8 @@ _REASONS = {
     0x9E: "shared subscriptions are not supported",
     0xA2: "wildcard subscriptions are not supported",
 }
+UNTRUSTED = frozenset(_REFUSALS[code] for code in (4, 5))
+"""The reasons of a broker that does not know who connects, or does not believe it."""
 
 
 class Publish(NamedTuple):

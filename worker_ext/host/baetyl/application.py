@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ...errors import ConfigurationError
 from ..settings_tree import REQUIRED, Setting
-from . import settings
-from .settings import HubSettings, ManagerSettings, ServiceSettings
+from . import settings, settings_names
+from .circles import Route, circles
+from .settings_function import ServiceSettings, service_settings
+from .settings_hub import HubSettings, hub_settings
+from .settings_manager import ManagerSettings, Pool, manager_settings
 
 PLACES = ("var/db/baetyl/application.yml", "application.yml")
 """Where the file is, seen from the app's folder."""
@@ -24,6 +27,7 @@ CONFIGURATION = "etc/baetyl/service.yml"
 """Where a service sees its settings."""
 
 _HOME = PurePosixPath("var/db/baetyl")
+_NAMES = {"hub": settings_names.HUB, "manager": settings_names.MANAGER, "function": settings_names.FUNCTION}
 _ROLES = (
     ("hub", re.compile(r"(baetyl|openedge)-hub")),
     ("manager", re.compile(r"(baetyl|openedge)-function(-manager)?")),
@@ -41,6 +45,7 @@ class Application:
     :ivar managers: the function-managers by the names of their services.
     :ivar functions: the function services by their names.
     :ivar skipped: the services that this host does not run, with their images.
+    :ivar warnings: what is likely to be a mistake in the settings, for people.
     """
 
     root: Path
@@ -49,6 +54,7 @@ class Application:
     managers: Mapping[str, ManagerSettings]
     functions: Mapping[str, ServiceSettings]
     skipped: Mapping[str, str]
+    warnings: Sequence[str]
 
 
 def find(folder: Path) -> Path | None:
@@ -66,26 +72,41 @@ def read(folder: Path, environ: Mapping[str, str] = os.environ) -> Application:
         raise ConfigurationError(f"there is no {' or '.join(PLACES)} in this folder", file=folder)
     root = settings.read(file, environ)
     base = _base(file)
-    volumes = {one["name"].text(REQUIRED): base / _inner(one["path"]) for one in root["volumes"].elements()}
+    volumes = settings.uniquely(root["volumes"].elements(), "name")
+    places = {one["name"].text(REQUIRED): base / _inner(one["path"]) for one in volumes}
     hubs, managers, functions, skipped = {}, {}, {}, {}
-    for setting in root["services"].elements():
+    warnings = [*settings_names.misspelt(root, settings_names.APPLICATION)]
+    services = root["services"]
+    if not services.elements():
+        raise services.error("a list with a service at least")
+    for setting in settings.uniquely(services.elements(), "name"):
         name, image = setting["name"].text(REQUIRED), setting["image"].text(REQUIRED)
         role = _role(image)
         if role is None:
             skipped[name] = image
             continue
-        service = _Service(setting, volumes, base)
-        document = settings.read(service.resolve(CONFIGURATION), environ)
+        service = _Service(setting, places, base)
+        place = service.resolve(CONFIGURATION)
+        if not place.is_file():
+            raise ConfigurationError(
+                f"the settings of the service {name} are missing: there is no file {place}",
+                file=file,
+                line=setting.line,
+                hint=f"They are what the service sees as {CONFIGURATION}: look at its mounts and the volumes' paths.",
+            )
+        document = settings.read(place, environ)
+        warnings += settings_names.misspelt(document, _NAMES[role])
         if role == "hub":
-            hubs[name] = settings.hub_settings(document, service.resolve)
+            hubs[name] = hub_settings(document, service.resolve)
         elif role == "manager":
-            managers[name] = settings.manager_settings(document, service.resolve)
+            managers[name] = manager_settings(document, service.resolve)
         else:
-            functions[name] = settings.service_settings(document, service.resolve)
+            functions[name] = service_settings(document, service.resolve)
     for manager in managers.values():
         for pool in manager.pools.values():
-            _check_pool(pool, functions, file)
-    return Application(base, file, hubs, managers, functions, skipped)
+            _check_pool(pool, functions)
+        warnings += _circles(manager, hubs)
+    return Application(base, file, hubs, managers, functions, skipped, warnings)
 
 
 class _Service:
@@ -110,19 +131,34 @@ class _Service:
         return volume / inner.relative_to(mount)
 
 
-def _check_pool(pool: settings.Pool, functions: Mapping[str, ServiceSettings], file: Path) -> None:
+def _check_pool(pool: Pool, functions: Mapping[str, ServiceSettings]) -> None:
     service = functions.get(pool.service)
     if service is None:
         raise ConfigurationError(
-            f"there is no service {pool.service!r} in application.yml that holds functions", file=file
+            f"there is no service {pool.service!r} in application.yml that holds functions",
+            file=pool.where,
+            hint=f"The function {pool.name} is to be in it. There are: {', '.join(functions) or 'none'}",
         )
     names = [function.name for function in service.functions]
     if pool.name not in names:
         raise ConfigurationError(
-            f"the service {pool.service} has no function {pool.name!r}, which the function-manager names;"
-            f" it has {', '.join(names)}",
-            file=file,
+            f"the service {pool.service} has no function {pool.name!r}; it has {', '.join(names)}",
+            file=pool.where,
         )
+
+
+def _circles(manager: ManagerSettings, hubs: Mapping[str, HubSettings]) -> Iterator[str]:
+    """Warnings about rules whose replies come back to them; a function that returns ``None`` may well end that."""
+    routes = [
+        Route(rule.topic, rule.reply_topic, f"rule {rule.client_id} ({rule.where})")
+        for rule in manager.rules
+        if rule.reply_topic is not None
+    ]
+    hub = hubs.get(manager.broker.host)
+    forwarded = hub.subscriptions if hub is not None else ()
+    for circle in circles([*routes, *(Route(one.source, one.target, "the hub's subscription") for one in forwarded)]):
+        steps = ", ".join(f"{route.source} -> {route.target} by {route.where}" for route in circle)
+        yield f"A message goes in a circle until a function returns None: {steps}."
 
 
 def _role(image: str) -> str | None:

@@ -18,7 +18,7 @@ from .. import process
 from ..console import Console
 from . import application
 from .pool import FunctionPool
-from .settings import ManagerSettings
+from .settings_manager import ManagerSettings
 
 if TYPE_CHECKING:
     from .hub import EmbeddedHub
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _LAST_REPLIES = 1.0
 """Seconds that the last replies have to be published when the host stops."""
+
+_SETTINGS = {"application.yml", "service.yml"}
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,12 @@ class BaetylHost:
         self._options = options = replace(options, script_root=options.script_root.resolve())
         self._console = console
         self._app = application.read(options.script_root)
+        if not self._app.managers:
+            raise ConfigurationError(
+                "no service has the image baetyl-function-manager, so there are no rules to run",
+                file=self._app.file,
+                hint="`func call` runs a function without rules, `func baetyl function` one service of them.",
+            )
         self._hubs: dict[str, EmbeddedHub] = {}
         self._pools: dict[str, FunctionPool] = {}
         self._rules: list[RuleRunner] = []
@@ -122,13 +130,22 @@ class BaetylHost:
         elif broker.host in self._app.hubs:
             hub = self._embedded(broker.host)
             broker = replace(broker, host=hub.host, port=hub.port, secure=False, modern=False)
+        files = {"--hub-ca": options.hub_ca, "--hub-cert": options.hub_cert, "--hub-key": options.hub_key}
+        given = [name for name, file in files.items() if file is not None]
+        if given and not broker.secure:
+            raise ConfigurationError(
+                f"{', '.join(given)} would not be used, as the connection to {broker} is not encrypted",
+                hint="Give an address such as --hub ssl://HOST:8883.",
+            )
         return broker.with_files(ca=options.hub_ca, certificate=options.hub_cert, key=options.hub_key)
 
     def _embedded(self, name: str) -> EmbeddedHub:
         from .hub import EmbeddedHub
 
         if name not in self._hubs:
-            self._hubs[name] = EmbeddedHub(self._app.hubs[name], public=self._options.public)
+            self._hubs[name] = EmbeddedHub(
+                self._app.hubs[name], public=self._options.public, denied=self._console.warning
+            )
         return self._hubs[name]
 
     async def _start_manager(self, manager: ManagerSettings, broker: Broker) -> None:
@@ -163,11 +180,19 @@ class BaetylHost:
         console = self._console
         console.heading(f"\nworker-ext local host {__version__}, Python {sys.version.split()[0]}\n")
         console.detail(f"App: {self._app.file}")
+        for warning in self._app.warnings:
+            console.warning(warning)
         for name, image in self._app.skipped.items():
             console.warning(f"The service {name} is not run: this host has no {image}.")
 
     def _list(self) -> None:
         console = self._console
+        if not self._options.hub:
+            for name in self._app.hubs.keys() - self._hubs.keys():
+                named = ", ".join(manager.address for manager in self._app.managers.values()) or "nobody's"
+                console.warning(
+                    f"The hub {name} of the app is not run, as its name is in no hub.address: the rules' is {named}."
+                )
         for hub in self._hubs.values():
             listed = ", ".join(map(str, hub.addresses))
             console.warning(f"The embedded hub listens on {listed}; {_first_try()}.")
@@ -185,7 +210,9 @@ class BaetylHost:
         folders = {folder for service in self._app.functions.values() for folder in code_folders(service.functions)}
 
         def concerns(path: Path) -> bool:
-            return path.suffix == ".py" and any(path.is_relative_to(folder) for folder in folders)
+            return path.name in _SETTINGS or (
+                path.suffix == ".py" and any(path.is_relative_to(folder) for folder in folders)
+            )
 
         try:
             await watch(self._app.root, concerns, self._edited)
@@ -193,7 +220,13 @@ class BaetylHost:
             self._console.warning(f"Edits of the app are not noticed any more; restart the host by hand. ({error})")
 
     def _edited(self, files: Iterable[Path]) -> None:
-        changed = list(files)
+        edited = list(files)
+        for path in edited:
+            if path.name in _SETTINGS:
+                self._console.warning(f"{path.relative_to(self._app.root)} changed: start the host anew to use it.")
+        changed = [path for path in edited if path.name not in _SETTINGS]
+        if not changed:
+            return
         names = ", ".join(str(path.relative_to(self._app.root)) for path in changed[:3])
         self._console.info(f"{names}{' and more' if len(changed) > 3 else ''} changed; the functions are loaded anew.")
         for pool in self._pools.values():

@@ -10,12 +10,15 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
+from amqtt.adapters import StreamWriterAdapter
+
 from ...errors import ConfigurationError
-from . import hub_routes, hub_users
-from .settings import HubCertificate, HubSettings, Listener
+from . import hub_greeting, hub_routes, hub_users
+from .hub_broker import HubBroker
+from .settings_hub import HubCertificate, HubSettings, Listener
 
 FIRST_TRY = "it is for a first try, as it can lose messages: use a broker such as mosquitto for more (--hub)"
 
@@ -29,15 +32,14 @@ class EmbeddedHub:
 
     :param hub: its settings.
     :param public: whether it listens where they say, and not on loopback alone.
+    :param denied: told for people whom it has disconnected, and why.
     :raises ConfigurationError: if its certificate cannot be used.
     :ivar addresses: what it listens on.
     :ivar host: where it can be reached from this machine without TLS.
     :ivar port: the port for that.
     """
 
-    def __init__(self, hub: HubSettings, *, public: bool) -> None:
-        from amqtt.broker import Broker
-
+    def __init__(self, hub: HubSettings, *, public: bool, denied: Callable[[str], None]) -> None:
         logging.getLogger("amqtt").setLevel(logging.CRITICAL)
         logging.getLogger("transitions").setLevel(logging.CRITICAL)
         self.addresses: Sequence[Listener] = [
@@ -46,7 +48,8 @@ class EmbeddedHub:
         self._tls = None if hub.certificate is None else tls(hub.certificate)
         plugins = hub_users.plugins(hub) | hub_routes.plugins(hub.subscriptions)
         entrance = {"type": "external", "bind": "none:0"}  # we listen ourselves: amqtt makes no mutual TLS
-        self._broker = Broker({"listeners": {_ENTRANCE: entrance}, "plugins": plugins})
+        self._broker = HubBroker({"listeners": {_ENTRANCE: entrance}, "plugins": plugins})
+        self._denied = denied
         self._servers: list[asyncio.Server] = []
         plain = [one for one in self.addresses if not one.secure]
         # Rules speak to the hub without TLS, inside this machine, even if nobody else may.
@@ -81,11 +84,21 @@ class EmbeddedHub:
         await self._broker.shutdown()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
+        greeted, problem = await hub_greeting.greet(reader, writer)
+        if greeted is None:
+            if problem:
+                self._denied(problem)
+            writer.close()
+            return
+
+        def end(reason: str) -> None:
+            self._denied(reason)
+            writer.close()
 
         secured = writer.get_extra_info("ssl_object")
-        hub_users.certified.set(secured is not None and bool(secured.getpeercert()))
-        await self._broker.external_connected(StreamReaderAdapter(reader), StreamWriterAdapter(writer), _ENTRANCE)
+        certified = secured is not None and bool(secured.getpeercert())
+        hub_users.current.set(hub_users.Connection(certified, end))
+        await self._broker.external_connected(greeted, StreamWriterAdapter(writer), _ENTRANCE)
 
 
 def tls(certificate: HubCertificate) -> ssl.SSLContext:

@@ -11,7 +11,7 @@ from amqtt.plugins.base import BasePlugin
 from amqtt.session import IncomingApplicationMessage
 
 from ...transports.mqtt_topics import matches
-from .settings import HubSubscription
+from .settings_hub import HubSubscription
 
 
 def plugins(subscriptions: Sequence[HubSubscription]) -> dict[str, Any]:

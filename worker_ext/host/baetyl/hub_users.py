@@ -1,29 +1,47 @@
-"""Who may do what at the embedded hub: its principals, as plugins of amqtt."""
+"""Who may do what at the embedded hub: its principals, as plugins of amqtt. Baetyl's own hub treats them like this."""
 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from amqtt.contexts import Action, BaseContext
+from amqtt.contexts import Action
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
 from ...transports.mqtt_topics import matches
-from .settings import HubSettings
+from .settings_hub import HubSettings
 
-certified: ContextVar[bool] = ContextVar("certified", default=False)
-"""Whether the client of the connection has shown a certificate; amqtt's session may be that of an earlier one."""
+MOST_SLASHES = 8
+"""How deep a topic may be."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A client's connection to the hub.
+
+    :ivar certified: whether the client has shown a certificate.
+    :ivar end: ends it; told why, for people.
+    """
+
+    certified: bool
+    end: Callable[[str], None]
+
+
+current: ContextVar[Connection] = ContextVar("current")
+"""The connection that is being looked after; amqtt's session may be that of an earlier one."""
 
 
 def plugins(hub: HubSettings) -> dict[str, Any]:
     """The plugins of a hub, as amqtt is configured. Without principals everybody may do everything."""
-    if not hub.principals:
-        return {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
     settings = {"principals": [asdict(principal) for principal in hub.principals]}
-    return {f"{__name__}.{plugin.__name__}": settings for plugin in (Users, Topics)}
+    found: dict[str, Any] = {f"{__name__}.{Topics.__name__}": settings}
+    if hub.principals:
+        return found | {f"{__name__}.{Users.__name__}": settings}
+    return found | {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
 
 
 @dataclass
@@ -39,7 +57,7 @@ class Users(BaseAuthPlugin):  # type: ignore[misc]  # amqtt tells no types
     Config = PrincipalsConfig
 
     async def authenticate(self, *, session: Session) -> bool | None:
-        """Whether the session's user is a principal and has said its password.
+        """Whether the session's user is a principal, has said its password, and may publish the will it leaves.
 
         A principal without a password needs a certificate instead, as at Baetyl's own hub.
         """
@@ -47,8 +65,10 @@ class Users(BaseAuthPlugin):  # type: ignore[misc]  # amqtt tells no types
         found = False
         for principal in self.config.principals:
             same = hmac.compare_digest(principal["password"].encode(), given)
-            proven = same and (bool(given) or certified.get())
+            proven = same and (bool(given) or current.get().certified)
             found |= proven and principal["username"] == session.username
+        if found and session.will_flag:  # whose topic amqtt asks nobody about
+            return may(self.config.principals, session.username, "pub", session.will_topic)
         return found
 
 
@@ -57,21 +77,37 @@ class Topics(BaseTopicPlugin):  # type: ignore[misc]
 
     Config = PrincipalsConfig
 
-    def __init__(self, context: BaseContext) -> None:
-        super().__init__(context)
-        self._permitted: dict[tuple[str, str], list[str]] = {}
-        for principal in self.config.principals:
-            for permission in principal["permissions"]:
-                key = principal["username"], permission["action"]
-                self._permitted.setdefault(key, []).extend(permission["topics"])
-
     async def topic_filtering(
         self, *, session: Session | None = None, topic: str | None = None, action: Action | None = None
     ) -> bool | None:
-        """Whether the session's user may publish or subscribe to the topic. What it has subscribed to, it receives."""
+        """Whether the session's user may publish or subscribe to the topic. What it has subscribed to, it receives.
+
+        Who publishes what it may not is disconnected.
+        """
         if action == Action.RECEIVE:
             return True
-        if session is None or session.username is None or topic is None:
-            return False
-        permitted = self._permitted.get((session.username, "pub" if action == Action.PUBLISH else "sub"), [])
-        return any(permit in ("#", topic) or matches(permit, topic) for permit in permitted)
+        username = session.username if session is not None else None
+        publishes = action == Action.PUBLISH
+        permitted = may(self.config.principals, username, "pub" if publishes else "sub", topic)
+        if publishes and not permitted:
+            who = f"{session.client_id if session else ''} ({username or 'without a user name'})"
+            current.get().end(f"The hub has disconnected {who}, which may not publish to {topic}.")
+        return permitted
+
+
+def may(principals: Sequence[Mapping[str, Any]], username: str | None, action: str, topic: str | None) -> bool:
+    """Whether a user may do something with a topic or a topic filter; anybody may, where there are no principals.
+
+    :param action: ``pub`` or ``sub``.
+    """
+    if not topic or "$" in topic or topic.count("/") > MOST_SLASHES:
+        return False
+    permits = [
+        permit
+        for principal in principals
+        if principal["username"] == username
+        for permission in principal["permissions"]
+        if permission["action"] == action
+        for permit in permission["topics"]
+    ]
+    return not principals or any(permit in ("#", topic) or matches(permit, topic) for permit in permits)

@@ -32,9 +32,9 @@ from ...worker import propagation
 from ...worker.executor import SIZE_SETTING
 from .. import process
 from ..invoker import new_invocation_id
-from . import settings
+from . import settings, settings_function
 from .function_pb2 import FunctionMessage
-from .settings import LoggerSettings, ServerSettings, ServiceSettings
+from .settings_function import LoggerSettings, ServerSettings, ServiceSettings
 
 SERVICES = ("baetyl.Function", "openedge.Function")
 """The names of the gRPC service, today's and that of earlier releases."""
@@ -109,7 +109,8 @@ class Instance(AppSession):
                 server.add_secure_port(self._address, credentials)
         except RuntimeError:
             raise ConfigurationError(
-                f"cannot listen on {self._address}", hint="Is another program listening there?"
+                f"cannot listen on {self._address}",
+                hint="An address is HOST:PORT. Is another program listening there?",
             ) from None
         return server
 
@@ -147,6 +148,7 @@ class Instance(AppSession):
         try:
             request.Payload = self._runtime.encode(invocation, value).parts[0]
         except Exception as error:
+            _logger.error("%s failed (%s): %s", request.FunctionName, identifier, error)
             call.abort(grpc.StatusCode.UNKNOWN, _failure("UserCodeReturn", error))
         return request
 
@@ -183,7 +185,13 @@ def serve(file: Path, environ: Mapping[str, str] = os.environ) -> int:
     :param file: its ``service.yml``; the paths in it are seen from the working directory.
     :raises WorkerExtError: if it cannot start.
     """
-    found = settings.service_settings(settings.read(file, environ), lambda path: Path.cwd() / path)
+    if not file.is_file():
+        raise ConfigurationError(
+            "there is no such file, which would say what functions to run",
+            file=file,
+            hint="Name it with -c; the paths in it are seen from the working directory.",
+        )
+    found = settings_function.service_settings(settings.read(file, environ), lambda path: Path.cwd() / path)
     address = _variable(environ, "SERVICE_INSTANCE_ADDRESS") or found.server.address
     if not address:
         raise ConfigurationError(

@@ -13,6 +13,7 @@ from ...hooks.switches import FLAG
 from ...invocation import LogRecord
 from ...runtimes.baetyl import service
 from ...runtimes.baetyl.message import Message
+from ...runtimes.protocol import unpack_error
 from ..call import Call, CallOutcome, Result
 from ..console import Console
 from ..functions import HostedFunction
@@ -21,7 +22,8 @@ from ..invoker import Invoker
 from ..storage import Storage
 from ..supervisor import Policy, Supervisor
 from ..worker_process import WorkerCommand
-from .settings import Pool, ServiceSettings
+from .settings_function import ServiceSettings
+from .settings_manager import Pool
 
 Done = Callable[[bytes | InvocationError], None]
 """Told how a call ended: with a reply's payload, empty for no reply, or an error."""
@@ -101,12 +103,18 @@ class FunctionPool:
         self._invoker.logged(call, records)
 
     def app_loaded(self, app: dict[str, Any]) -> None:
-        """Tell what has been loaded."""
+        """Tell what has been loaded, and why the function has not, if others of its service have."""
+        for problem in map(unpack_error, app["problems"]):
+            if problem.function == self.name:
+                self._tell(problem, still_serving=False)
         if app["extensions"]:
             self._console.detail(f"Worker extensions of {self.name}: {', '.join(app['extensions'])}")
 
     def app_broken(self, error: IndexingError, *, still_serving: bool) -> None:
         """Tell why it cannot be loaded."""
+        self._tell(error, still_serving=still_serving)
+
+    def _tell(self, error: IndexingError, *, still_serving: bool) -> None:
         self._console.error(str(error))
         if error.detail:
             self._console.error(error.detail.rstrip())

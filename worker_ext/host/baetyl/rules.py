@@ -17,17 +17,20 @@ from ...errors import InvocationError, ProtocolError
 from ...runtimes.baetyl.message import Message
 from ...transports.mqtt import MqttClient, Received
 from ...transports.mqtt_broker import Broker
-from ...transports.mqtt_topics import matches
+from ...transports.mqtt_codec import UNTRUSTED
+from ...transports.mqtt_topics import matches, unshared
 from ..call import FunctionFailed
 from ..console import Console
 from .pool import FunctionPool
-from .settings import Rule
+from .settings_manager import Rule
 
 RETRY_PAUSES = (0.1, 5.0)
 """Seconds between the attempts at a message: the first pause and the longest."""
 
 MOST_HELD = 10_000
 """How many messages of a rule wait for their turn before no more are received for a while."""
+
+_CREDENTIALS = "\n  Look at hub.username and hub.password in that file, and at what the broker knows."
 
 
 class Delivery:
@@ -83,7 +86,7 @@ class RuleRunner:
         self._lanes: dict[str, _Lane] = {}
         self._held = 0
         self._unacknowledged: dict[int, Delivery] = {}
-        self._is_mine = lru_cache(maxsize=1024)(partial(matches, _unshared(rule.topic)))
+        self._is_mine = lru_cache(maxsize=1024)(partial(matches, unshared(rule.topic)))
         self._trouble = ""
         self._closing = False
         self._publishing = 0  # replies that the hub has not acknowledged yet
@@ -120,7 +123,11 @@ class RuleRunner:
         """Tell that the hub is gone; the same reason is told once."""
         if reason != self._trouble:
             self._trouble = reason
-            self._console.error(f"{self._rule.client_id} is not connected to {self._broker}: {reason}; it tries again.")
+            rule = self._rule
+            self._console.error(
+                f"{rule.where}: {rule.client_id} is not connected to {self._broker}: {reason}; it tries again."
+                f"{_CREDENTIALS if reason in UNTRUSTED else ''}"
+            )
 
     def refused(self, topic: str, reason: str) -> None:
         """Tell that the rule cannot work."""
@@ -171,11 +178,17 @@ class RuleRunner:
         if size > limit:
             delivery.call = delivery.call._replace(payload=b"")  # nobody shall have to take it in an error message
             too_large = f"the message has {size} bytes, more than the {limit} that the service takes"
+            self._console.error(
+                f"{self._rule.where}: {delivery.message.topic}: {too_large} (server.message.length.max)"
+            )
             asyncio.get_running_loop().call_soon(
                 self._ended, delivery, self._told(delivery, InvocationError(too_large))
             )
             return
-        self._pool.call(delivery.call, f"A message on {delivery.message.topic}.", partial(self._answered, delivery))
+        reason = f"A message on {delivery.message.topic}."
+        if delivery.attempt > 1:
+            reason = f"{reason} Attempt {delivery.attempt} of {self._rule.attempts}."
+        self._pool.call(delivery.call, reason, partial(self._answered, delivery))
 
     def _answered(self, delivery: Delivery, outcome: bytes | InvocationError) -> None:
         if not isinstance(outcome, InvocationError):
@@ -255,8 +268,3 @@ def error_message(error: InvocationError, message: Message, function: str) -> by
     }
     kind = error.kind if isinstance(error, FunctionFailed) else type(error).__name__
     return json.dumps({"errorMessage": str(error), "errorType": kind, "functionMessage": fields}).encode()
-
-
-def _unshared(topic: str) -> str:
-    """The filter of a shared subscription, ``$share/GROUP/FILTER``, without its group."""
-    return topic.split("/", 2)[2] if topic.startswith("$share/") and topic.count("/") >= 2 else topic

@@ -16,7 +16,7 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, 
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 _DURATION = re.compile(rf"(?:{_PART.pattern})+")
 _SIZE = re.compile(r"(\d{1,15})\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
-_TEMPLATE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+_TEMPLATE = re.compile(r"\{\{(.*?)(?:\}\}|$)", re.MULTILINE)
 _VARIABLE = re.compile(r"\s*\.([A-Za-z_][A-Za-z0-9_]*)\s*")
 
 
@@ -86,12 +86,17 @@ def fill_template(text: str, environ: Mapping[str, str], file: Path) -> str:
     def value(match: re.Match[str]) -> str:
         line = 1 + text.count("\n", 0, match.start())
         variable = _VARIABLE.fullmatch(match[1])
-        if variable is None:
+        if variable is None or not match[0].endswith("}}"):
             raise ConfigurationError(
                 f"the template {match[0]!r} is not supported", file=file, line=line, hint="Write {{.VARIABLE}}."
             )
         if variable[1] not in environ:
-            raise ConfigurationError(f"the environment variable {variable[1]} is not set", file=file, line=line)
+            raise ConfigurationError(
+                f"the environment variable {variable[1]} is not set",
+                file=file,
+                line=line,
+                hint=f"The settings file asks for it: {match[0]}. Set it where the host is started.",
+            )
         return environ[variable[1]]
 
     return _TEMPLATE.sub(value, text)

@@ -14,7 +14,7 @@ from ..console import Console
 from . import application
 from .application import Application
 from .pool import FunctionPool
-from .settings import Pool
+from .settings_manager import Pool
 
 _TIMEOUT = 30.0
 

@@ -41,7 +41,11 @@ def _make_package(package: str, folder: Path, entry: FunctionEntry) -> None:
     """Make the folder a package, for relative imports among its modules; its ``__init__.py`` runs, if it has one."""
     if not folder.is_dir():
         raise IndexingError(
-            f"the function {entry.name} cannot be loaded: its codedir does not exist", function=entry.name, file=folder
+            f"the function {entry.name} cannot be loaded: its codedir does not exist",
+            function=entry.name,
+            file=folder,
+            hint="codedir is a path as the service sees it: below a mount or the app's folder in an app, and below the"
+            " working directory for an instance alone.",
         )
     init = folder / "__init__.py"
     if not init.is_file():
@@ -83,6 +87,7 @@ def _load(entry: FunctionEntry, package: str, folder: Path) -> Function:
             f"the function {entry.name} is to be {attribute}(), which this file does not define",
             function=entry.name,
             file=file,
+            hint=f"service.yml says {entry.handler!r}, which is module.function: define it here, or change that.",
         )
     where, line = definition_of(call) or (str(file), None)
     return Function(
