@@ -1,108 +1,159 @@
-"""The code in the documentation runs as it stands there.
+"""The documentation runs as it stands there: every block of every page.
 
-A page is a folder: a block with a title, as in ``title="function_app.py"``, is the file of that name. Blocks without
-one are one script, from top to bottom of the page; files called ``test_….py`` are run by pytest.
+A page is a folder: a block with a title, as in ``title="function_app.py"``, or whose first line is a comment with a
+file's name, is the file of that name. Python blocks without one are one script, from top to bottom of the page; files
+called ``test_….py`` are run by pytest, apps are loaded. The commands of ``sh`` and ``console`` blocks run in order, in
+one shell (:mod:`docs.shell`), and print what is shown below them. All else is read by what reads it in use.
+What cannot run says so on its page, and is listed here.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from textwrap import dedent
-from typing import NamedTuple
 
 import pytest
+from docs.pages import PAGES, ROOT, Block, blocks, name
+from docs.shell import Command, Shell, commands, output_pattern
+from packaging.requirements import Requirement
+from twine.utils import get_config
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "readme.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "extensions").glob("*/readme.md"))]
+from worker_ext.host.baetyl import settings as baetyl_settings
+from worker_ext.host.settings_host import load_host_json
+from worker_ext.host.settings_local import load_local_settings
 
-_BLOCK = re.compile(
-    r"^(?P<indent> *)```(?P<language>\w*)(?P<options>[^\n]*)\n(?P<code>.*?)^(?P=indent)```$", re.M | re.S
-)
-_TITLE = re.compile(r'title="([^"]+)"')
-
+NOT_RUN: set[tuple[str, str]] = set()
+"""All that is not run: page, and the first line of the block."""
 
 _ENVIRON = {"APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true"}  # a library would report its use over the network
-
-
-class Block(NamedTuple):
-    """A block of code.
-
-    :ivar line: where it begins on its page.
-    """
-
-    language: str
-    title: str | None
-    code: str
-    line: int
-
-
-def blocks(text: str) -> list[Block]:
-    """The blocks of code of a page."""
-    found = []
-    for match in _BLOCK.finditer(text):
-        title = _TITLE.search(match["options"])
-        line = text.count("\n", 0, match.start()) + 2
-        found.append(Block(match["language"], title and title[1], dedent(match["code"]), line))
-    return found
+_AN_APP = "import azure.functions as func\n\napp = func.FunctionApp()\n"
 
 
 def run_page(page: Path, folder: Path) -> str:
-    """Run what is on a page, in an empty folder; gives what was printed."""
-    found = blocks(page.read_text(encoding="utf-8"))
+    """Run what is on a page, in an empty folder; gives what was printed by its Python code."""
     script = ""
-    for block in found:
-        if block.title:
-            file = folder / block.title
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(block.code, encoding="utf-8")
-        elif block.language == "sh":
-            make_packages(block.code, folder)
-        elif block.language in ("python", "py"):
-            script += "\n" * (block.line - 1 - script.count("\n")) + block.code  # lines are numbered as on the page
+    with Shell(folder) as shell:
+        for block in blocks(page):
+            for line in block.given:
+                shell.run(Command(line))
+            if block.not_run:
+                continue
+            if block.title:
+                write(shell.where / block.title, block.code)
+            if block.language in ("python", "py"):
+                if not block.title:  # lines are numbered as on the page
+                    script += "\n" * (block.line - 1 - script.count("\n")) + block.code
+            elif block.language in ("sh", "console"):
+                for command in commands(block.language, block.code):
+                    shell.run(command)
+            else:
+                USES[block.language](block, shell)
+        for app in {file.parent for file in files(folder, "function_app.py")}:
+            shell.run(Command(f"func extensions list --script-root {shlex.quote(str(app))}"))
+    return run_python(page, script, folder)
+
+
+def write(file: Path, content: str) -> None:
+    """Write a file, in a folder that need not exist."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content, encoding="utf-8")
+
+
+def files(folder: Path, pattern: str) -> list[Path]:
+    """The files of a page, without those of the repository and of virtual environments."""
+    others = {"worker-ext", ".venv"}
+    return sorted(file for file in folder.rglob(pattern) if not others & set(file.relative_to(folder).parts))
+
+
+def run_python(page: Path, script: str, folder: Path) -> str:
+    """Run the script of a page, and the tests in its folder."""
     printed = ""
     packages = os.pathsep.join(map(str, [folder, *folder.glob("*/src")]))  # as if `pip install -e` had been run
-    tests = sorted(folder.rglob("test_*.py"))
-    commands = []
+    runs = []
     if script:
-        (folder / "page.py").write_text(script, encoding="utf-8")
-        commands.append(["page.py"])
-    if tests:
-        commands.append(["-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, tests)])
-    for command in commands:
+        write(folder / "page.py", script)
+        runs.append(["page.py"])
+    if tests := files(folder, "test_*.py"):
+        runs.append(["-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, tests)])
+    for words in runs:
         done = subprocess.run(
-            [sys.executable, *command],
+            [sys.executable, *words],
             cwd=folder,
             env={**os.environ, **_ENVIRON, "PYTHONPATH": packages, "AzureWebJobsScriptRoot": str(folder)},
             capture_output=True,
             text=True,
             timeout=100,
         )
-        assert done.returncode == 0, f"{page}: {' '.join(command)}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, f"{page}: {' '.join(words)}\n{done.stdout}\n{done.stderr}"
         printed += done.stdout
     return printed
 
 
-def make_packages(commands: str, folder: Path) -> None:
-    """Run those commands of a page that make files. What they need to have installed is installed here."""
-    for line in commands.splitlines():
-        if line.startswith(("func extensions new ", "func init ")):
-            words = [sys.executable, "-m", "worker_ext", *line.split()[1:]]
-            environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-            subprocess.run(words, cwd=folder, env=environ, check=True, capture_output=True, timeout=60)
+def use_json(block: Block, shell: Shell) -> None:
+    """``host.json`` goes to its reader; settings go into ``Values``, and an app is loaded with them."""
+    folder = shell.where
+    if block.title == "host.json":
+        assert load_host_json(folder, {}).warnings == []
+        return
+    code = block.code if block.code.startswith("{") else f"{{{block.code}}}"
+    values = json.loads(shell.with_free_ports(code))
+    file = folder / "local.settings.json"
+    settings = json.loads(file.read_text("utf-8")) if file.exists() else {"Values": {}}
+    settings["Values"].update(values)
+    write(file, json.dumps(settings))
+    read = load_local_settings(folder)
+    assert {**read.values, **values} == read.values
+    if not (folder / "function_app.py").exists():
+        write(folder / "function_app.py", _AN_APP)
+    if not (folder / "host.json").exists():
+        write(folder / "host.json", '{"version": "2.0"}')
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def use_text(block: Block, shell: Shell) -> None:
+    """Lines of ``requirements.txt``: pip has that package, in that version. Else a listing: these files are there."""
+    for line in block.code.splitlines():
+        if "==" in line:
+            shell.run(Command(f"pip install {shlex.quote(str(Requirement(line)))}"))
+        else:
+            assert (shell.where / line.split()[0]).exists(), line
+
+
+def use_ini(block: Block, shell: Shell) -> None:
+    """``.pypirc``: twine finds every index that it names."""
+    assert block.title == ".pypirc"
+    found = get_config(str(shell.where / ".pypirc"))
+    assert {"pypi", "testpypi"} < set(found)
+    assert all(index["repository"] for index in found.values())
+
+
+def use_yaml(block: Block, shell: Shell) -> None:
+    """Settings of the hub of a Baetyl app."""
+    file = shell.where / "service.yml"
+    write(file, block.code)
+    hub = baetyl_settings.hub_settings(baetyl_settings.read(file, {}), lambda path: Path(path))
+    assert hub
+
+
+USES: dict[str, Callable[[Block, Shell], None]] = {
+    "json": use_json, "text": use_text, "ini": use_ini, "yaml": use_yaml,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_runs(page, tmp_path):
     run_page(page, tmp_path)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_every_block_says_its_language(page):
-    assert not [block.line for block in blocks(page.read_text(encoding="utf-8")) if not block.language]
+def test_what_is_not_run_is_listed():
+    assert NOT_RUN == {
+        (name(page), block.code.splitlines()[0]) for page in PAGES for block in blocks(page) if block.not_run
+    }
 
 
 class TestTheRunner:
@@ -111,18 +162,53 @@ class TestTheRunner:
         [
             "```python\nraise SystemExit(1)\n```",
             '```python title="test_a.py"\ndef test(): assert False\n```',
+            "```python\n# function_app.py\n1/0\n```",
             "1. x\n\n   ```py\n   1/0\n   ```",
+            "```sh\nfalse\n```",
+            "<!-- given: false -->\n```sh\ntrue\n```",
+            "```console\n$ echo one\ntwo\n```",
+            "```console\n$ echo one; echo two\none\n```",
+            "```console\nnothing that runs\n```",
+            '```json title="host.json"\n{"version": "1.0"}\n```',
+            '```json\n"WORKER_EXT_EXTENSIONS": "nonsense"\n```',
+            '```json\n"A": 1\n```',
+            "```text\npython-worker-extension-timer==0.0.0.1\n```",
+            "```text\nno-such-file   is here\n```",
+            "```sh\npip install 'worker-ext[nonsense]'\n```",
+            '```ini title=".pypirc"\n[distutils]\nindex-servers = nonsense\n```',
+            "```yaml\nlisten: 1\n```",
         ],
     )
     def test_finds_what_does_not_run(self, tmp_path, text):
         page = tmp_path / "page.md"
         page.write_text(text)
-        with pytest.raises(AssertionError):
+        with pytest.raises(Exception, match=r"."):
+            run_page(page, tmp_path)
+
+    @pytest.mark.parametrize("language", ["toml", "xml", ""])
+    def test_does_not_pass_over_what_it_does_not_know(self, tmp_path, language):
+        page = tmp_path / "page.md"
+        page.write_text(f"```{language}\na = 1\n```")
+        with pytest.raises(KeyError, match=language):
             run_page(page, tmp_path)
 
     def test_writes_files_and_runs_what_is_between_them(self, tmp_path):
         page = tmp_path / "page.md"
         page.write_text(
-            '```python title="a/b.py"\nX = 1\n```\n\n```python\nfrom a.b import X\nprint(X)\n```\n```sh\nfalse\n```'
+            '```python title="a/b.py"\nX = 1\n```\n\n```python\nfrom a.b import X\nprint(X)\n```\n```sh\ntest -f a/b.py\n```'
+            "\n<!-- not run: it fails -->\n\n```sh\nfalse\n```"
         )
         assert run_page(page, tmp_path) == "1\n"
+
+    @pytest.mark.parametrize(
+        ("shown", "printed", "agrees"),
+        [
+            ("in 3ms, …", "in 12ms, at last\nand more", True),
+            ("in 3ms", "in 3s", False),
+            ('{"a": 1, "b": "…"}', '{"a":1,"b":"x"}', True),
+            ('{"a": 1}', '{"a":2}', False),
+            ("[2026-11-22T16:41:16.077Z] Started.", "[2030-01-01T00:00:00.000Z] Started.", True),
+        ],
+    )
+    def test_knows_what_may_differ_from_what_is_shown(self, shown, printed, agrees):
+        assert bool(re.fullmatch(output_pattern(shown), printed)) == agrees
