@@ -158,7 +158,7 @@ class Shell:
             self._console.write_text(self._host.console, "utf-8")
         done = subprocess.run(
             ["bash", "-c", self._script(line)],
-            env=self._current_environ(),
+            env=self._environ,
             input="typed by the reader\n",
             capture_output=True,
             text=True,
@@ -175,7 +175,7 @@ class Shell:
     def _answer(self, line: str, question: str) -> str:
         """Run a command that asks at a terminal, and answer."""
         command = ["bash", "-c", self._script(line)]
-        with Terminal(command, cwd=self._folder, environ=self._current_environ()) as terminal:
+        with Terminal(command, cwd=self._folder, environ=self._environ) as terminal:
             terminal.wait_for(question)
             terminal.type("typed by the reader\n")
             assert terminal.wait() == 0, terminal.shown
@@ -183,11 +183,12 @@ class Shell:
 
     def _script(self, line: str) -> str:
         keep = "(export -p; printf 'cd %q\\n' \"$PWD\")"
-        return f". {self._state}\n{line}\nstatus=$?\n{keep} >{self._state}\nexit $status"
+        return f"{self._restore()}\n{line}\nstatus=$?\n{keep} >{self._state}\nexit $status"
 
-    def _current_environ(self) -> dict[str, str]:
-        packages = map(str, self._folder.glob("*/src"))  # as if `pip install -e` had installed them
-        return {**self._environ, "PYTHONPATH": os.pathsep.join([self._environ["PYTHONPATH"], *packages])}
+    def _restore(self) -> str:
+        """What makes a shell go on where the last one was, with what `pip install -e` would have installed since."""
+        packages = os.pathsep.join([self._environ["PYTHONPATH"], *map(str, self._folder.glob("*/src"))])
+        return f". {self._state}; export PYTHONPATH={shlex.quote(packages)}"
 
     def _start(self, line: str, shown: str) -> str:
         self.stop()
@@ -196,11 +197,9 @@ class Shell:
         match = re.search(r"--port (\d+)", line)
         assert match is not None
         mark = uuid.uuid4().hex
-        # The shell's state has PYTHONPATH as it was, which may lack a package that has been made since.
-        packages = shlex.quote(self._current_environ()["PYTHONPATH"])
         process = subprocess.Popen(
-            ["bash", "-c", f". {self._state}\nexport PYTHONPATH={packages}\nexec {line}"],
-            env={**self._current_environ(), "WORKER_EXT_TEST": mark, "TMPDIR": self._private.name},
+            ["bash", "-c", f"{self._restore()}\nexec {line}"],
+            env={**self._environ, "WORKER_EXT_TEST": mark, "TMPDIR": self._private.name},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -32,7 +32,16 @@ NOT_RUN: set[tuple[str, str]] = set()
 """All that is not run: page, and the first line of the block."""
 
 _ENVIRON = {"APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true"}  # a library would report its use over the network
-_AN_APP = "import azure.functions as func\n\napp = func.FunctionApp()\n"
+_AN_APP = """
+import azure.functions as func
+
+app = func.FunctionApp()
+
+
+@app.route("hello")
+def hello(req: func.HttpRequest) -> str:
+    return "Hello."
+"""
 
 
 def run_page(page: Path, folder: Path) -> str:
