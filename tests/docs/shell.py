@@ -33,6 +33,7 @@ _MOVING = re.compile(  # in what is shown: anything at all, or what differs from
 )
 _PYTHON = """#!/bin/sh
 # A virtual environment gets from the environment of the tests what it would get from the network.
+case "$*" in "-m venv "*) set -- "$@" --without-pip ;; esac
 "{python}" "$@" || exit
 for folder in .venv/lib/python*/site-packages; do
     [ -d "$folder" ] && echo 'import site; site.addsitedir("{packages}")' > "$folder/tests.pth"
@@ -78,6 +79,7 @@ class Shell:
     Free ports stand for those that a page names.
 
     :param folder: where it begins.
+    :ivar started: the folders of the apps that a host has served.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -88,6 +90,7 @@ class Shell:
         self._console = private / "console"
         self._host: RunningHost | None = None
         self._ports: dict[str, str] = {}
+        self.started: set[Path] = set()
         self._environ = host_environ(
             {
                 "HOME": str(private),
@@ -196,6 +199,7 @@ class Shell:
             line = _START.sub(self.with_free_ports(r"\g<0> --port 7071"), line)
         match = re.search(r"--port (\d+)", line)
         assert match is not None
+        self.started.add(self.where)
         mark = uuid.uuid4().hex
         process = subprocess.Popen(
             ["bash", "-c", f"{self._restore()}\nexec {line}"],
