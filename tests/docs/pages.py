@@ -57,7 +57,5 @@ def blocks(page: Path) -> list[Block]:
         given = tuple(said for kind, said in notes if kind == "given")
         reasons = [said for kind, said in notes if kind == "not run"]
         code = dedent(match["code"])
-        found.append(
-            Block(match["language"], title and title[1], code, line, given, reasons[0] if reasons else None)
-        )
+        found.append(Block(match["language"], title and title[1], code, line, given, reasons[0] if reasons else None))
     return found

@@ -16,10 +16,11 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
-from docs.pages import PAGES, ROOT, Block, blocks, name
+from docs.pages import PAGES, Block, blocks, name
 from docs.shell import Command, Shell, commands, output_pattern
 from packaging.requirements import Requirement
 from twine.utils import get_config
@@ -57,113 +58,144 @@ def hello(req: func.HttpRequest) -> str:
 """
 
 
-def run_page(page: Path, folder: Path) -> str:
-    """Run what is on a page, in an empty folder; gives what was printed by its Python code."""
-    script = ""
-    with Shell(folder) as shell:
-        for block in blocks(page):
-            for line in block.given:
-                shell.run(Command(line))
-            if block.not_run:
-                continue
-            if block.title:
-                write(shell.where / block.title, block.code)
-            if block.language in ("python", "py"):
-                if not block.title:  # lines are numbered as on the page
-                    script += "\n" * (block.line - 1 - script.count("\n")) + block.code
-            elif block.language in ("sh", "console"):
-                for command in commands(block.language, block.code):
-                    shell.run(command)
-            else:
-                USES[block.language](block, shell)
-        for app in {file.parent for file in files(folder, "function_app.py")} - shell.started:
-            if not (app / "host.json").exists():
-                write(app / "host.json", '{"version": "2.0"}')
-            shell.run(Command(f"func extensions list --script-root {shlex.quote(str(app))}"))
-    return run_python(page, script, folder)
+class Folder:
+    """The folder in which a page runs.
 
+    :ivar shell: the shell of its reader.
+    """
 
-def write(file: Path, content: str) -> None:
-    """Write a file, in a folder that need not exist."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(content, encoding="utf-8")
+    def __init__(self, folder: Path, shell: Shell) -> None:
+        self.shell = shell
+        self._folder = folder
+        self._script = ""
+        self._tests: list[Path] = []
+        self._apps: set[Path] = set()
 
+    def run(self, block: Block) -> None:
+        """Do with a block what its reader does."""
+        for line in block.given:
+            self.shell.run(Command(line))
+        if block.not_run:
+            return
+        if block.title:
+            self._write(block.title, block.code)
+        if block.language in ("python", "py"):
+            if not block.title:  # lines are numbered as on the page
+                self._script += "\n" * (block.line - 1 - self._script.count("\n")) + block.code
+        elif block.language in ("sh", "console"):
+            for command in commands(block.language, block.code):
+                self._run_command(command)
+        else:
+            USES[block.language](block, self)
 
-def files(folder: Path, pattern: str) -> list[Path]:
-    """The files of a page, without those of the repository and of virtual environments."""
-    others = {"worker-ext", ".venv"}
-    return sorted(file for file in folder.rglob(pattern) if not others & set(file.relative_to(folder).parts))
+    def add_settings(self, values: dict[str, str]) -> None:
+        """Put settings into ``Values`` of the app, which is loaded with them in the end."""
+        folder = self.shell.where
+        file = folder / "local.settings.json"
+        settings = json.loads(file.read_text("utf-8")) if file.exists() else {"Values": {}}
+        settings["Values"].update(values)
+        self._write(file.name, json.dumps(settings))
+        self._apps.add(folder)
 
+    def finish(self) -> str:
+        """Run the script of a page and its tests, and load its apps; gives what the script and the tests printed."""
+        printed = ""
+        if self._script:
+            self._write("page.py", self._script)
+            printed += self._run_python(str(self.shell.where / "page.py"))
+        if self._tests:
+            printed += self._run_python("-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, self._tests))
+        tested = {test.parent for test in self._tests if not (test.parent / "local.settings.json").exists()}
+        for app in sorted(self._apps - self.shell.started - tested):
+            for name, content in {"host.json": '{"version": "2.0"}', "function_app.py": _AN_APP}.items():
+                if not (app / name).exists():
+                    (app / name).write_text(content, "utf-8")
+            self.shell.run(Command(f"func extensions list --script-root {shlex.quote(str(app))}"))
+        return printed
 
-def run_python(page: Path, script: str, folder: Path) -> str:
-    """Run the script of a page, and the tests in its folder."""
-    printed = ""
-    packages = os.pathsep.join(map(str, [folder, *folder.glob("*/src")]))  # as if `pip install -e` had been run
-    runs = []
-    if script:
-        write(folder / "page.py", script)
-        runs.append(["page.py"])
-    if tests := files(folder, "test_*.py"):
-        runs.append(["-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, tests)])
-    for words in runs:
+    def _write(self, name: str, content: str) -> None:
+        file = self.shell.where / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content, encoding="utf-8")
+        if file.name.startswith("test_"):
+            self._tests.append(file)
+        elif file.name == "function_app.py":
+            self._apps.add(file.parent)
+
+    def _run_command(self, command: Command) -> None:
+        self.shell.run(command)
+        program, *words = shlex.split(command.line, comments=True) or [""]
+        if program == "pytest":
+            tested = [self.shell.where / word for word in words]
+            self._tests = [test for test in self._tests if not any(map(test.is_relative_to, tested))]
+
+    def _run_python(self, *words: str) -> str:
+        packages = [self._folder, self.shell.where, *self._folder.glob("*/src")]  # as `pip install -e` has it
         done = subprocess.run(
             [sys.executable, *words],
-            cwd=folder,
-            env={**os.environ, **_ENVIRON, "PYTHONPATH": packages, "AzureWebJobsScriptRoot": str(folder)},
+            cwd=self.shell.where,
+            env={**os.environ, **_ENVIRON, "PYTHONPATH": os.pathsep.join(map(str, packages))},
             capture_output=True,
             text=True,
             timeout=100,
         )
-        assert done.returncode == 0, f"{page}: {' '.join(words)}\n{done.stdout}\n{done.stderr}"
-        printed += done.stdout
-    return printed
+        assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
 
 
-def use_json(block: Block, shell: Shell) -> None:
-    """``host.json`` goes to its reader; settings go into ``Values``, and an app is loaded with them."""
-    folder = shell.where
+def run_page(page: Path, folder: Path) -> str:
+    """Run what is on a page, in an empty folder; gives what was printed by its Python code."""
+    with Shell(folder) as shell:
+        place = Folder(folder, shell)
+        for block in blocks(page):
+            place.run(block)
+        return place.finish()
+
+
+def use_json(block: Block, place: Folder) -> None:
+    """``host.json`` goes to its reader; settings go into ``Values``."""
+    folder = place.shell.where
     if block.title == "host.json":
         assert not load_host_json(folder, {}).warnings
         return
     code = block.code if block.code.startswith("{") else f"{{{block.code}}}"
-    values = json.loads(shell.with_free_ports(code))
-    file = folder / "local.settings.json"
-    settings = json.loads(file.read_text("utf-8")) if file.exists() else {"Values": {}}
-    settings["Values"].update(values)
-    write(file, json.dumps(settings))
+    values = json.loads(place.shell.with_free_ports(code))
+    place.add_settings(values)
     read = load_local_settings(folder)
+    assert not read.warnings
     assert {**read.values, **values} == read.values
-    if not (folder / "function_app.py").exists():
-        write(folder / "function_app.py", _AN_APP)
 
 
-def use_text(block: Block, shell: Shell) -> None:
-    """Lines of ``requirements.txt``: pip has that package, in that version. Else a listing: these files are there."""
+def use_text(block: Block, place: Folder) -> None:
+    """Lines of ``requirements.txt``: that version is there. Else a listing: these files are there."""
     for line in block.code.splitlines():
         if "==" in line:
-            shell.run(Command(f"pip install {shlex.quote(str(Requirement(line)))}"))
+            requirement = Requirement(line)
+            there = metadata.distribution(requirement.name)
+            assert requirement.specifier.contains(there.version), line
+            assert requirement.extras <= set(there.metadata.get_all("Provides-Extra", [])), line
         else:
-            assert (shell.where / line.split()[0]).exists(), line
+            assert (place.shell.where / line.split()[0]).exists(), line
 
 
-def use_ini(block: Block, shell: Shell) -> None:
+def use_ini(block: Block, place: Folder) -> None:
     """``.pypirc``: twine finds every index that it names."""
     assert block.title == ".pypirc"
-    found = get_config(str(shell.where / ".pypirc"))
+    found = get_config(str(place.shell.where / ".pypirc"))
     assert set(found) > {"pypi"}
     assert all(index["repository"] for index in found.values())
 
 
-def use_yaml(block: Block, shell: Shell) -> None:
+def use_yaml(block: Block, place: Folder) -> None:
     """Settings of the hub of a Baetyl app."""
-    file = shell.where / "service.yml"
-    write(file, block.code)
+    file = place.shell.where / "service.yml"
+    file.write_text(block.code, "utf-8")
     hub = baetyl_settings.hub_settings(baetyl_settings.read(file, {}), Path)
-    write(file, "{}")
+    file.write_text("{}", "utf-8")
     assert hub != baetyl_settings.hub_settings(baetyl_settings.read(file, {}), Path)
 
 
-USES: dict[str, Callable[[Block, Shell], None]] = {
+USES: dict[str, Callable[[Block, Folder], None]] = {
     "json": use_json, "text": use_text, "ini": use_ini, "yaml": use_yaml,
 }  # fmt: skip
 
@@ -174,9 +206,9 @@ def test_runs(page, tmp_path):
 
 
 def test_what_is_not_run_is_listed():
-    assert NOT_RUN == {
+    assert {
         (name(page), block.code.splitlines()[0]) for page in PAGES for block in blocks(page) if block.not_run
-    }
+    } == NOT_RUN
 
 
 class TestTheRunner:
