@@ -107,9 +107,9 @@ class Folder:
             printed += self._run_python("-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, self._tests))
         tested = {test.parent for test in self._tests if not (test.parent / "local.settings.json").exists()}
         for app in sorted(self._apps - self.shell.started - tested):
-            for name, content in {"host.json": '{"version": "2.0"}', "function_app.py": _AN_APP}.items():
-                if not (app / name).exists():
-                    (app / name).write_text(content, "utf-8")
+            for file, content in {"host.json": '{"version": "2.0"}', "function_app.py": _AN_APP}.items():
+                if not (app / file).exists():
+                    (app / file).write_text(content, "utf-8")
             self.shell.run(Command(f"func extensions list --script-root {shlex.quote(str(app))}"))
         return printed
 
@@ -250,8 +250,8 @@ class TestTheRunner:
     def test_writes_files_and_runs_what_is_between_them(self, tmp_path):
         page = tmp_path / "page.md"
         page.write_text(
-            '```python title="a/b.py"\nX = 1\n```\n\n```python\nfrom a.b import X\nprint(X)\n```\n```sh\ntest -f a/b.py\n```'
-            "\n<!-- not run: it fails -->\n\n```sh\nfalse\n```"
+            '```python title="a/b.py"\nX = 1\n```\n\n```python\nfrom a.b import X\nprint(X)\n```\n'
+            "```sh\ntest -f a/b.py\n```\n<!-- not run: it fails -->\n\n```sh\nfalse\n```"
         )
         assert run_page(page, tmp_path) == "1\n"
 
