@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import os
 import subprocess
+from statistics import median
 
 from bridge.conftest import FLAG
 from support.stock_runtime import ROOT, stock_python
 
-LIMIT = 0.03  # seconds
+LIMIT = 0.03  # seconds on a quiet machine
+SDK = 0.3  # seconds that importing azure.functions takes on the same one: the yardstick for machines that are not
+
+CODE = """
+import sys, time
+begun = time.process_time(); import azure.functions; sdk = time.process_time() - begun
+import azure_functions_runtime
+begun = time.process_time(); import worker_ext; ours = time.process_time() - begun
+assert "worker_ext.bridge.bridge" in sys.modules
+print(sdk, ours)
+"""
 
 
 def test_the_bridge_costs_at_most_30_ms():
-    code = (
-        "import sys, time, azure_functions_runtime, azure.functions;"
-        "begun = time.process_time(); import worker_ext; took = time.process_time() - begun;"
-        "assert 'worker_ext.bridge.bridge' in sys.modules; print(took)"
-    )
+    """Measured against the SDK's import in the same process, since a busy processor slows both alike."""
     environ = {**os.environ, FLAG: "1"}
-    took = [
-        float(
-            subprocess.run([stock_python(), "-c", code], capture_output=True, env=environ, check=True, cwd=ROOT).stdout
-        )
-        for _ in range(7)
-    ]
-    assert min(took) <= LIMIT, took  # the others tell what else the machine has been doing
+    ratios = []
+    for _ in range(7):
+        command = [stock_python(), "-c", CODE]
+        run = subprocess.run(command, capture_output=True, text=True, env=environ, check=True, cwd=ROOT)
+        sdk, ours = map(float, run.stdout.split())
+        ratios.append(ours / sdk)
+    assert median(ratios) <= LIMIT / SDK, ratios
