@@ -59,7 +59,8 @@ def install(collector: logging.Handler, add: Callable[[LogRecord], None]) -> Non
             except Exception:  # a mapping as the only argument, or a mistake, which the usual way reports
                 pass
             else:
-                add(LogRecord(level, self.name, text))
+                # As LogRecord(...) does, without the detour through Python that every named tuple makes there.
+                add(tuple.__new__(LogRecord, (level, self.name, text)))
                 return
         if len(rest) < 4:  # stacklevel, which does not count this function
             details["stacklevel"] = details.get("stacklevel", 1) + 1

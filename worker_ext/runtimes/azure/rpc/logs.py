@@ -43,12 +43,13 @@ def encode_logs(request_id: str, invocation_id: str, lines: Iterable[LogRecord])
     :param invocation_id: the id of the lines' invocation, empty if they belong to none.
     :param lines: what was written.
     """
-    owner = _field(_INVOCATION_ID, invocation_id) if invocation_id else b""
+    owned = invocation_id != ""
+    owner = _field(_INVOCATION_ID, invocation_id) if owned else b""
     encoded = []
-    for line in lines:
-        begin, log = _common(request_id, line.name, line.level, bool(invocation_id))
-        log += owner + _field(_MESSAGE, line.message)
-        encoded.append(begin + _varint(len(log)) + log)
+    for level, name, message in lines:
+        begin, common = _common(request_id, name, level, owned)
+        log = b"".join((common, owner, _field(_MESSAGE, message)))
+        encoded.append(b"".join((begin, _varint(len(log)), log)))
     return encoded
 
 
@@ -84,7 +85,7 @@ def _tag(message: Any, field: str) -> bytes:
 
 
 def _field(tag: bytes, text: str) -> bytes:
-    encoded = text.encode(errors="replace")
+    encoded = text.encode("utf-8", "replace")
     return tag + _varint(len(encoded)) + encoded
 
 
@@ -92,9 +93,11 @@ def _varint(number: int) -> bytes:
     """Seven bits a byte, the lowest first; all but the last one have the eighth bit set."""
     if number < 0x80:
         return _BYTES[number]
-    return _BYTES[number & 0x7F | 0x80] + _varint(number >> 7)
+    if number < 0x4000:
+        return bytes((number & 0x7F | 0x80, number >> 7))
+    return bytes((number & 0x7F | 0x80,)) + _varint(number >> 7)
 
 
-_BYTES = tuple(bytes((value,)) for value in range(256))
+_BYTES = tuple(bytes((value,)) for value in range(0x80))
 _RPC_LOG = _tag(pb.StreamingMessage, "rpc_log")
 _INVOCATION_ID, _MESSAGE = _tag(pb.RpcLog, "invocation_id"), _tag(pb.RpcLog, "message")
