@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from support.invoking import LocalWorker, Trace
+from support.invoking import DEADLINE, LocalWorker, Trace
 
 from worker_ext.hooks import sdk
+from worker_ext.worker import logs
 
 
 @pytest.fixture
@@ -30,8 +31,9 @@ def trace(extensions: sdk.Extensions) -> Trace:
 
 
 @pytest.fixture
-def make_worker(extensions: sdk.Extensions) -> Iterator[Callable[..., LocalWorker]]:
-    """Makes a worker in this process."""
+def make_worker(extensions: sdk.Extensions, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., LocalWorker]]:
+    """Makes a worker in this process, which sends no lines ahead of an answer only because the machine was busy."""
+    monkeypatch.setattr(logs, "PATIENCE", DEADLINE)
     with asyncio.Runner() as runner:
         yield partial(LocalWorker, runner)
 

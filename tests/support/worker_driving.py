@@ -42,7 +42,7 @@ class Result:
     """A RESULT frame.
 
     :ivar outputs: binding name → (kind, data).
-    :ivar lines: the log lines that came with it.
+    :ivar lines: the log lines of the invocation: on a busy machine some come ahead of it.
     """
 
     status: int
@@ -76,7 +76,7 @@ class DrivenWorker:
     :ivar hello: what it said of itself.
     :ivar app: what it loaded; empty if it could not.
     :ivar broken: why it could not.
-    :ivar logs: the lines that came by themselves: (invocation id, line).
+    :ivar logs: the lines that came by themselves: (invocation id, line). Those of an invocation go to its answer.
     :ivar printed: what it wrote to its own stdout and stderr.
     """
 
@@ -89,6 +89,7 @@ class DrivenWorker:
     printed: list[str] = field(default_factory=list)
     _decoder: Decoder = field(default_factory=Decoder)
     _answers: dict[int, Result | Failure] = field(default_factory=dict)
+    _ids: dict[int, str] = field(default_factory=dict)
     _number: int = 0
 
     # What it is made of
@@ -109,6 +110,7 @@ class DrivenWorker:
         """Ask for an invocation; gives the number of the call."""
         self._number += 1
         identifier = invocation_id or f"00000000-0000-0000-0000-{self._number:012}"
+        self._ids[self._number] = identifier
         self.send(Kind.INVOKE, self._number, [function.encode(), identifier.encode(), *payload])
         return self._number
 
@@ -190,13 +192,20 @@ class DrivenWorker:
             named = {parts[i].decode(): (parts[i + 1].decode(), parts[i + 2]) for i in range(at, end, 3)}
             headers, body = decode_response(parts[end:]) if status else ([], b"")
             text = [(name.decode(), value.decode()) for name, value in headers]
-            self._answers[call] = Result(status, text, body, named, unpack_lines(parts[1:at]))
+            self._answers[call] = Result(status, text, body, named, self._lines(call, parts[1:at]))
         elif kind == Kind.FAILURE:
             end = 1 + 3 * COUNT.unpack(parts[0])[0]
             name, message, traceback = (part.decode() for part in parts[end:])
-            self._answers[call] = Failure(name, message, traceback, unpack_lines(parts[1:end]))
+            self._answers[call] = Failure(name, message, traceback, self._lines(call, parts[1:end]))
         else:
             raise AssertionError(f"the worker sent a frame of the unknown kind {kind}")
+
+    def _lines(self, call: int, packed: Sequence[bytes]) -> list[LogRecord]:
+        """The lines of a call: those that have come ahead of its answer, and those that come with it."""
+        invocation_id = self._ids.pop(call)
+        ahead = [line for owner, line in self.logs if owner == invocation_id]
+        self.logs = [(owner, line) for owner, line in self.logs if owner != invocation_id]
+        return [*ahead, *unpack_lines(packed)]
 
     # Its end
 
