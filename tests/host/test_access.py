@@ -148,7 +148,9 @@ class TestThePage:
     def test_can_be_turned_off(self, tmp_path: Path) -> None:
         folder = write_app(tmp_path, {"function_app.py": APP})
         with running_host(folder, environ={"AzureWebJobsDisableHomepage": "true"}) as host:
-            assert host.get("/", PAGE).text == "Your function app is up and running.\n"
+            for headers in (PAGE, {}):
+                root = host.get("/", headers)
+                assert (root.status, root.text) == (204, "")
             assert host.get("/admin/page/").status == host.get("/admin/page/main.js").status == 404
             assert host.get("/admin/host/status").status == 200
 

@@ -71,6 +71,7 @@ class HttpFront:
         check_http(settings.host)
         self._cors = Cors(settings.cors, credentials=settings.cors_credentials)
         self._development = settings.development
+        self._greets = settings.homepage
         self._outstanding = http.max_outstanding_requests
         self._concurrent = http.max_concurrent_requests
         self._custom = [(name.lower().encode(), value.encode("latin-1")) for name, value in http.custom_headers.items()]
@@ -98,8 +99,10 @@ class HttpFront:
             pass
         elif app is None:
             self._keep(exchange)
-        elif exchange.path == "/":
+        elif exchange.path == "/" and self._greets:
             self._respond_text(exchange, 200, "Your function app is up and running.\n")
+        elif exchange.path == "/":
+            self._respond(exchange, 204, [], b"")
         else:
             self._respond(exchange, 404, [], b"")
 
