@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import threading
 import weakref
 from contextvars import ContextVar
@@ -12,6 +13,7 @@ import pytest
 from support.invoking import DEADLINE, ERRORS, thread_kind
 
 from worker_ext import AppExtensionBase, FuncExtensionBase
+from worker_ext.invocation import LogRecord
 
 kinds = pytest.mark.parametrize("kind", ["sync", "async"])
 forms = pytest.mark.parametrize("form", ["generator", "coroutine"])
@@ -69,6 +71,16 @@ class TestBothForms:
         around(form, upper)
         answer = worker.invoke(worker.load(main_of(kind, lambda req, context: f"answer to {req}")))
         assert answer == ("ANSWER TO REQ", None, [])
+
+    def test_one_that_forgets_to_return_is_named(self, worker, around, kind, form):
+        async def forgetful(logger, context, func_args, call_next):
+            await call_next()
+
+        around(form, forgetful, name="Forgetful")
+        answer = worker.invoke(worker.load(main_of(kind, lambda req, context: req)))
+        text = "around_invocation_app_level returned nothing in place of what the function gave: `return` that"
+        assert answer == (None, None, [LogRecord(logging.WARNING, "Forgetful", text)])
+        assert worker.invoke(worker.load(main_of(kind, lambda req, context: None))) == (None, None, [])
 
     def test_it_may_answer_without_calling_the_function(self, worker, around, trace, kind, form):
         async def refuse(logger, context, func_args, call_next):

@@ -42,7 +42,10 @@ def surrounded(invocation: Invocation, layers: Sequence[Hook], call: Call, outer
                 ended = yield ended[0]
         elif layers[inwards].is_async:
             invocation.at = layers[inwards]
-            ended = yield _enclosing(invocation, layers[inwards], layers[inwards + 1 :], call)
+            enclosing = _enclosing(invocation, layers[inwards], layers[inwards + 1 :], call)
+            ended = yield enclosing
+            if ended[1] is None:
+                ended = _returned(layers[inwards], ended[0], enclosing.inside)
         else:
             invocation.at = layers[inwards]
             ended = _begin(invocation, layers[inwards], waiting)
@@ -86,7 +89,7 @@ def _go_on(layer: Hook, generator: _Layer, inside: Ended) -> Ended | None:
     try:
         said = generator.send(value) if error is None else generator.throw(error)
     except StopIteration as end:
-        return end.value, None
+        return _returned(layer, end.value, value)
     except BaseException as raised:
         if isinstance(error, StopIteration) and isinstance(raised, RuntimeError) and raised.__cause__ is error:
             raised = error  # it let the error pass, which the language has no other way to say
@@ -94,6 +97,13 @@ def _go_on(layer: Hook, generator: _Layer, inside: Ended) -> Ended | None:
     finally:
         del inside, error  # this frame is in the traceback
     return None if said is None else _refuse(layer, generator, said)
+
+
+def _returned(layer: Hook, value: Any, inside: Any) -> Ended:
+    """How a layer has ended that returned ``value``, while what is inside it gave ``inside``."""
+    if value is None and inside is not None:  # nearly always a forgotten `return`, and the function would get the blame
+        layer.logger.warning("%s returned nothing in place of what the function gave: `return` that", layer.name)
+    return value, None
 
 
 def _refuse(layer: Hook, generator: _Layer, said: object) -> Ended:

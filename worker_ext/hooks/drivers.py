@@ -63,16 +63,18 @@ class Enclosing:
     """A coroutine with steps inside it, which run whenever it awaits what it has been given for that.
 
     :param coroutine: makes the coroutine.
-    :param inside: begins the steps.
+    :param begin: begins the steps.
+    :ivar inside: what the steps have returned; ``None`` as long as they have not.
     :ivar finish: runs the steps inside; in the same task, unless a driver has them run elsewhere.
     """
 
-    __slots__ = ("_coroutine", "_ended", "_inside", "finish")
+    __slots__ = ("_begin", "_coroutine", "_ended", "finish", "inside")
 
-    def __init__(self, coroutine: Callable[[CallNext], Awaitable[Any]], inside: Callable[[], Steps[Ended]]) -> None:
+    def __init__(self, coroutine: Callable[[CallNext], Awaitable[Any]], begin: Callable[[], Steps[Ended]]) -> None:
         self._coroutine = coroutine
-        self._inside = inside
+        self._begin = begin
         self._ended = False
+        self.inside: Any = None
         self.finish: Callable[[Steps[Ended]], Awaitable[Ended]] = finish_on_loop
 
     def __await__(self) -> Generator[Any, Any, Any]:
@@ -84,8 +86,9 @@ class Enclosing:
     async def _call_next(self) -> Any:
         if self._ended:
             raise RuntimeError("call_next was called when the hook that it was given to had ended")
-        result, error = await self.finish(self._inside())
+        result, error = await self.finish(self._begin())
         if error is None:
+            self.inside = result
             return result
         try:
             raise error
