@@ -25,17 +25,17 @@ def _make_importable(folder: Path) -> None:
 
 
 def _main() -> None:
-    gc.disable()  # what is imported from here on is there to stay; on again before the app's code is
     arguments = sys.argv[1:]
+    if arguments[:1] == ["extensions"]:
+        from worker_ext.runtimes.extension_list import main as list_extensions
+
+        list_extensions(*arguments[1:3])
+
+    gc.disable()  # what is imported from here on is there to stay; on again before the app's code is
     if not arguments or arguments[0].startswith("-"):
         from worker_ext.runtimes.azure.rpc.main import main as serve_functions_host
 
         serve_functions_host(arguments)
-
-    if arguments[0] == "extensions":
-        from worker_ext.runtimes.extension_list import main as list_extensions
-
-        list_extensions(*arguments[1:3])
 
     from worker_ext.runtimes.serve import main, stand_by
 

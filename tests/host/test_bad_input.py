@@ -163,7 +163,7 @@ class TestAnAppThatCannotBeLoaded:
         (folder / "function_app.py").write_text("import os\nprint('the last words')\nos._exit(7)\n")
         died = r"Worker process \d+ ended with exit status 7 while it was loading the app; a new one starts in "
         host.wait_for(f"{died}0.5 s", since=seen)
-        host.wait_for("An edit of the app starts a new worker at once", since=seen)
+        host.wait_for("An edit of it starts a new process at once", since=seen)
         told = "\n".join(host.lines[seen:])
         assert told.index("the last words") < told.index("ended with exit status 7 while it was loading the app")
         assert told.count(f"The code in {folder}, or a package that it imports, has ended the process.") == 1

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from worker_ext.testing.rpc_host import RpcHost, messages
+from worker_ext.testing.rpc_host import RpcHost, WorkerGone, messages
 
 APP = """
 import asyncio, logging, threading
@@ -102,6 +102,29 @@ def test_lines_of_no_invocation_are_the_workers(host):
     (line,) = [log for log in host.logs if log.category == "importing"]
     assert line.message == "the app is imported"
     assert line.log_category == messages.RpcLog.RpcLogCategory.Value("System")
+
+
+ENDS = "import logging, os\n{}\nos._exit(3)\ndef main(req): pass\n"
+
+
+@pytest.mark.parametrize("write", ["print('the last words')", "logging.warning('the last words')"])
+@pytest.mark.parametrize("model", ["v1", "v2"])
+def test_what_an_app_writes_before_it_ends_its_worker_is_told(make_host, model, write):
+    source = ENDS.format(write)
+    if model == "v2":
+        host = make_host({"function_app.py": source}, loads=False)
+        with pytest.raises(WorkerGone):
+            host.start()
+    else:
+        host = make_host({"hello/function.json": {"bindings": []}, "hello/__init__.py": source})
+        hello = messages.RpcFunctionMetadata(
+            name="hello", directory=str(host.folder / "hello"), script_file="__init__.py"
+        )
+        hello.bindings["req"].type = "httpTrigger"
+        with pytest.raises(WorkerGone):
+            host.load(hello)
+    assert host.lines() == ["the last words"]
+    assert host.process.wait(host.deadline) == 3
 
 
 def test_lines_of_an_invocation_that_takes_long_are_sent_meanwhile(host):

@@ -98,23 +98,23 @@ class Project:
         :raises ConfigurationError: it cannot be written.
         """
         path = self.root / name
-        data = content.encode()
         try:
-            if not path.exists():
-                print(f"Writing {name}")
-            elif not replace:
-                print(f"Keeping {name}, which exists already")
-                return
-            elif path.read_bytes() == data:
-                print(f"Keeping {name}, which is up to date")
-                return
-            else:
-                backup = path.with_name(f"{path.name}.bak")
-                path.replace(backup)
-                print(f"Writing {name}; the old one is now {backup.name}")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-        except BrokenPipeError:  # of the output, not of the file
-            raise
+            told = _write(path, name, content.encode(), replace=replace)
         except OSError as error:
             raise ConfigurationError(f"cannot be written: {error.strerror}", file=path) from error
+        print(told)
+
+
+def _write(path: Path, name: str, data: bytes, *, replace: bool) -> str:
+    told = f"Writing {name}"
+    if path.exists():
+        if not replace:
+            return f"Keeping {name}, which exists already"
+        if path.read_bytes() == data:
+            return f"Keeping {name}, which is up to date"
+        backup = path.with_name(f"{path.name}.bak")
+        path.replace(backup)
+        told = f"{told}; the old one is now {backup.name}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return told

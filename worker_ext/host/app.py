@@ -24,7 +24,7 @@ from .state import state_folder
 from .status import HostStatus
 from .storage import Storage
 from .supervisor import Policy, Supervisor
-from .worker_process import WorkerCommand
+from .worker_process import WorkerCommand, deadly
 
 if TYPE_CHECKING:
     import ssl as tls
@@ -207,12 +207,8 @@ class Host:
         self._status.problem = reason
         if self._site is not None:
             self._site.app_changed()
-        self._console.error(
-            f"  The code in {self._options.script_root}, or a package that it imports, has ended the process."
-            " What it wrote last is above.\n"
-            "  To see what it imports last, run:  func host start --language-worker=-v\n"
-            "  An edit of the app starts a new worker at once."
-        )
+        hint = "To see what it imports last, run:  func host start --language-worker=-v"
+        self._console.error(deadly(f"The code in {self._options.script_root}", hint))
 
     def call_logged(self, call: Call, records: list[LogRecord]) -> None:
         """Pass on what an invocation has logged."""

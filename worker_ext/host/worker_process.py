@@ -54,6 +54,16 @@ LAST_WORDS = 0.1
 """Seconds in which what a process sent before its end is still read, if its connection does not end with it."""
 
 
+def deadly(code: str, *hints: str) -> str:
+    """What people are told of code that has ended the process that was loading it, besides how that ended.
+
+    :param code: which code.
+    :param hints: what else they can do, a line each.
+    """
+    told = f"{code}, or a package that it imports, has ended the process. What it wrote last is above."
+    return "\n".join(f"  {line}" for line in (told, *hints, "An edit of it starts a new process at once."))
+
+
 @dataclass(frozen=True)
 class WorkerCommand:
     """How workers are started.

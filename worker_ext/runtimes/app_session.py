@@ -36,11 +36,8 @@ class AppSession(WorkerSession):
         except ImportError as error:
             raise sdk_unusable(error) from error
         assert self._worker is not None
-        self.logs.unowned_at_once = True  # the app's code may end the process; what it wrote before tells why
-        try:
+        with self.logs.without_delay():
             app = self._runtime.load(script_root)
-        finally:
-            self.logs.unowned_at_once = False
         for loaded in app.functions:
             self._worker.load(loaded.function)
         await self._worker.startup()

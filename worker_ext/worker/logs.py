@@ -7,12 +7,13 @@ of the throughput. What is older than :data:`PATIENCE` when its invocation still
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import logging
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from typing import TextIO
 
@@ -45,13 +46,11 @@ class LogCollector(logging.Handler):
 
     :param loop: the loop on which lines are sent that cannot wait for an answer.
     :param ship: sends lines ahead of the answer, and those that belong to no invocation.
-    :ivar unowned_at_once: whether lines of no invocation are sent as they come, and do not wait for the loop.
     :ivar review: sees every line first, on the thread that wrote it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ship: Ship) -> None:
         super().__init__()
-        self.unowned_at_once = False
         self.review: Review | None = None
         self._loop = loop
         self._ship = ship
@@ -60,6 +59,7 @@ class LogCollector(logging.Handler):
         self._unowned: deque[LogRecord] = deque(maxlen=MOST_LINES)
         self._unowned_begun: dict[tuple[int, int], str] = {}
         self._due = False
+        self._at_once = False  # whether lines of no invocation are sent as they come
         self._took = threading.local()
 
     def createLock(self) -> None:
@@ -132,6 +132,15 @@ class LogCollector(logging.Handler):
             lines = lines[-LINES_AT_ONCE:]
         return lines
 
+    @contextlib.contextmanager
+    def without_delay(self) -> Iterator[None]:
+        """While the block runs, send lines of no invocation as they come: what runs may end the process."""
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
+
     def send_at_once(self, invocation: Invocation, record: LogRecord) -> None:
         """Send a line without waiting for the loop, which may be blocked. It can be called on any thread."""
         self._ship(invocation.id, [record])
@@ -164,11 +173,11 @@ class LogCollector(logging.Handler):
             record = reviewed
         if len(record.message) > LONGEST_LINE:
             record = record._replace(message=_cut(record.message))
-        if owner is None and self.unowned_at_once:
-            self._ship("", [*_take(self._unowned), record])
-            return
         if owner is None:
             self._unowned.append(record)
+            if self._at_once:
+                self._send("", _take(self._unowned))
+                return
         else:
             owner.logs.append(record)
             if owner.ended:

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from amqtt.contexts import Action
+from amqtt.contexts import Action, BaseContext
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
@@ -44,6 +44,31 @@ def plugins(hub: HubSettings) -> dict[str, Any]:
     return found | {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
 
 
+class Permits:
+    """What users may do; anybody may do everything where there are no principals.
+
+    :param principals: as :class:`~worker_ext.host.baetyl.settings_hub.Principal` has them.
+    """
+
+    def __init__(self, principals: Sequence[Mapping[str, Any]]) -> None:
+        self._open = not principals
+        self._topics: dict[tuple[str, str], list[str]] = {}
+        for principal in principals:
+            for permission in principal["permissions"]:
+                key = principal["username"], permission["action"]
+                self._topics.setdefault(key, []).extend(permission["topics"])
+
+    def may(self, username: str | None, action: str, topic: str | None) -> bool:
+        """Whether a user may do something with a topic or a topic filter.
+
+        :param action: ``pub`` or ``sub``.
+        """
+        if not topic or "$" in topic or topic.count("/") > MOST_SLASHES:
+            return False
+        permits = self._topics.get((username or "", action), ())
+        return self._open or any(permit in ("#", topic) or matches(permit, topic) for permit in permits)
+
+
 @dataclass
 class PrincipalsConfig:
     """What the plugins are configured with; amqtt makes it of what :func:`plugins` gives."""
@@ -55,6 +80,10 @@ class Users(BaseAuthPlugin):  # type: ignore[misc]  # amqtt tells no types
     """Lets principals connect, and nobody else."""
 
     Config = PrincipalsConfig
+
+    def __init__(self, context: BaseContext) -> None:
+        super().__init__(context)
+        self._permits = Permits(self.config.principals)
 
     async def authenticate(self, *, session: Session) -> bool | None:
         """Whether the session's user is a principal, has said its password, and may publish the will it leaves.
@@ -68,7 +97,7 @@ class Users(BaseAuthPlugin):  # type: ignore[misc]  # amqtt tells no types
             proven = same and (bool(given) or current.get().certified)
             found |= proven and principal["username"] == session.username
         if found and session.will_flag:  # whose topic amqtt asks nobody about
-            return may(self.config.principals, session.username, "pub", session.will_topic)
+            return self._permits.may(session.username, "pub", session.will_topic)
         return found
 
 
@@ -76,6 +105,10 @@ class Topics(BaseTopicPlugin):  # type: ignore[misc]
     """Lets principals publish and subscribe as they are permitted."""
 
     Config = PrincipalsConfig
+
+    def __init__(self, context: BaseContext) -> None:
+        super().__init__(context)
+        self._permits = Permits(self.config.principals)
 
     async def topic_filtering(
         self, *, session: Session | None = None, topic: str | None = None, action: Action | None = None
@@ -88,26 +121,8 @@ class Topics(BaseTopicPlugin):  # type: ignore[misc]
             return True
         username = session.username if session is not None else None
         publishes = action == Action.PUBLISH
-        permitted = may(self.config.principals, username, "pub" if publishes else "sub", topic)
+        permitted = self._permits.may(username, "pub" if publishes else "sub", topic)
         if publishes and not permitted:
             who = f"{session.client_id if session else ''} ({username or 'without a user name'})"
             current.get().end(f"The hub has disconnected {who}, which may not publish to {topic}.")
         return permitted
-
-
-def may(principals: Sequence[Mapping[str, Any]], username: str | None, action: str, topic: str | None) -> bool:
-    """Whether a user may do something with a topic or a topic filter; anybody may, where there are no principals.
-
-    :param action: ``pub`` or ``sub``.
-    """
-    if not topic or "$" in topic or topic.count("/") > MOST_SLASHES:
-        return False
-    permits = [
-        permit
-        for principal in principals
-        if principal["username"] == username
-        for permission in principal["permissions"]
-        if permission["action"] == action
-        for permit in permission["topics"]
-    ]
-    return not principals or any(permit in ("#", topic) or matches(permit, topic) for permit in permits)

@@ -21,7 +21,7 @@ from ..interpreter import find_python
 from ..invoker import Invoker
 from ..storage import Storage
 from ..supervisor import Policy, Supervisor
-from ..worker_process import WorkerCommand
+from ..worker_process import WorkerCommand, deadly
 from .settings_function import ServiceSettings
 from .settings_manager import Pool
 
@@ -125,11 +125,7 @@ class FunctionPool:
 
     def app_deadly(self, reason: str) -> None:
         """Tell where to look for what ends the instances."""
-        self._console.error(
-            f"  The code of {self.name} in {self._root}, or a package that it imports, has ended the process."
-            " What it wrote last is above.\n"
-            "  An edit of it starts a new instance at once."
-        )
+        self._console.error(deadly(f"The code of {self.name} in {self._root}"))
 
     def _command(self) -> WorkerCommand:
         return WorkerCommand(

@@ -45,10 +45,7 @@ def topic_of(setting: Setting) -> str:
 
     :raises ConfigurationError: if it is none.
     """
-    topic = setting.text(REQUIRED)
-    if problem := topic_problem(topic):
-        raise setting.error("a topic to publish to", hint=f"{topic!r} {problem}.")
-    return topic
+    return _without_problem(setting, topic_problem, "a topic to publish to")
 
 
 def filter_of(setting: Setting) -> str:
@@ -56,10 +53,14 @@ def filter_of(setting: Setting) -> str:
 
     :raises ConfigurationError: if it is none.
     """
-    topic_filter = setting.text(REQUIRED)
-    if problem := filter_problem(topic_filter):
-        raise setting.error("a topic to subscribe to", hint=f"{topic_filter!r} {problem}.")
-    return topic_filter
+    return _without_problem(setting, filter_problem, "a topic to subscribe to")
+
+
+def _without_problem(setting: Setting, problem_of: Callable[[str], str], wanted: str) -> str:
+    text = setting.text(REQUIRED)
+    if problem := problem_of(text):
+        raise setting.error(wanted, hint=f"{text!r} {problem}.")
+    return text
 
 
 def broker_of(setting: Setting) -> Broker:

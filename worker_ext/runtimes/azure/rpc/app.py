@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ....errors import IndexingError, WorkerExtError
+from ....worker.logs import LogCollector
 from ....worker.worker import Worker
 from .. import loader, v2
 from ..bindings import BoundFunction
@@ -21,12 +22,14 @@ class FunctionsApp:
 
     :param script_root: its folder, whose modules can be imported already.
     :param worker: runs its functions.
+    :param logs: collects what it writes.
     :ivar loaded: the functions that can be invoked, by the id that the host has for them.
     """
 
-    def __init__(self, script_root: Path, worker: Worker) -> None:
+    def __init__(self, script_root: Path, worker: Worker, logs: LogCollector) -> None:
         self._script_root = script_root
         self._worker = worker
+        self._logs = logs
         self._found: dict[str, BoundFunction] = {}  # the v2 app's functions, by name
         self._problems: list[IndexingError] = []
         self._error: WorkerExtError | None = None
@@ -40,7 +43,8 @@ class FunctionsApp:
         self._indexed = True
         try:
             if v2.script_file(self._script_root).is_file():
-                functions, self._problems = loader.load(self._script_root)
+                with self._logs.without_delay():
+                    functions, self._problems = loader.load(self._script_root)
                 self._found = {bound.function.name: bound for bound in functions}
         except WorkerExtError as error:
             self._error = error
@@ -81,7 +85,8 @@ class FunctionsApp:
             raise problem
         if self._found or not request.metadata.bindings:
             raise IndexingError(f"this app has no function {name or request.function_id}", function=name)
-        return metadata.load_told(request.metadata, self._script_root)
+        with self._logs.without_delay():
+            return metadata.load_told(request.metadata, self._script_root)
 
     def _by_id(self, function_id: str) -> BoundFunction | None:
         return next((bound for name, bound in self._found.items() if metadata.function_id(name) == function_id), None)

@@ -275,7 +275,7 @@ class RpcSession(WorkerSession):
             from .app import FunctionsApp
             from .invocations import Invocations
 
-            self._app = FunctionsApp(root, self._worker)
+            self._app = FunctionsApp(root, self._worker, self.logs)
             self._invocations = Invocations(self._app, self._worker, self._send)
         return self._app
 
