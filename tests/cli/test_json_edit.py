@@ -88,6 +88,7 @@ class TestRemove:
             ('{\n  "A": 1, "B": 2\n}', '{\n  "B": 2\n}'),
             ('{\r\n  "A": 1,\r\n  "B": 2\r\n}', '{\r\n  "B": 2\r\n}'),
             ('{"A": {"x": "}"}, "B": 2}', '{"B": 2}'),
+            ('{\n  "A": 1, /* a */ "B": 2 /* b */\n}', '{\n  /* a */ "B": 2 /* b */\n}'),
         ],
     )
     def test_whatever_the_object_looks_like(self, before, after):

@@ -214,7 +214,10 @@ class Shell:
         threading.Thread(target=host.read_console, daemon=True).start()
         scheme = "https" if "--useHttps" in line else "http"
         wait_until(lambda: _serves(host, f"{scheme}://localhost:{host.port}"), line, timeout=3 * DEADLINE)
-        for address in re.findall(r"http://localhost:\d+/api/\S*", shown):  # what is shown there follows a call
+        addresses = re.findall(r"http://localhost:\d+/api/\S*", shown)
+        if addresses:  # what is shown there follows a call, which somebody makes who has read the list
+            host.wait_for("For detailed output")
+        for address in addresses:
             with urllib.request.urlopen(address, timeout=DEADLINE) as answer:
                 assert answer.status == 200
         wanted = re.compile(r"\s*" + output_pattern(shown))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
@@ -19,6 +18,7 @@ from support.hosting import (
     RunningHost,
     free_port,
     host_environ,
+    is_listening,
     running_host,
     start_command,
     start_fails,
@@ -311,18 +311,12 @@ def test_the_reader_of_the_console_may_go(folder: Path) -> None:
     process.stdout.close()
     host = RunningHost(process, "", folder, port)  # type: ignore[arg-type]
     try:
-        wait_until(lambda: _is_listening(port), "a host that listens")
+        wait_until(lambda: is_listening(port), "a host that listens")
         assert [host.get("/api/pid").status for _ in range(3)] == [200] * 3
     finally:
         process.terminate()
         _, errors = process.communicate(timeout=DEADLINE)
     assert (process.returncode, errors) == (0, b"")
-
-
-def _is_listening(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
 
 
 class TestStarting:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.hosting import RunningHost, free_port, running_host, steady_requests, wait_until, write_app
+from support.hosting import RunningHost, free_port, is_listening, running_host, steady_requests, wait_until, write_app
 
 APP = """
 import os
@@ -226,17 +225,20 @@ def test_when_the_last_good_edition_dies_its_successor_is_the_broken_one(tmp_pat
 
 
 def test_requests_that_come_while_the_app_is_loading_wait_for_it(tmp_path: Path) -> None:
-    write_app(tmp_path, {"function_app.py": "import time\ntime.sleep(0.5)\n" + app("slow")})
-    with running_host(tmp_path, port=free_port(), ready=None) as host:
-        wait_until(lambda: is_listening(host), "a host that listens")
-        assert "Functions:" not in host.console
-        assert host.get("/api/edition").text == "slow "
+    goes_on = tmp_path / "goes-on"
+    source = f"import os, time\nwhile not os.path.exists({str(goes_on)!r}): time.sleep(0.01)\n"
+    write_app(tmp_path / "app", {"function_app.py": source + app("slow")})
+    with running_host(tmp_path / "app", port=free_port(), ready=None) as host:
+        wait_until(lambda: is_listening(host.port), "a host that listens")
+        waiting = host.begin("/api/edition")
+        goes_on.touch()
+        assert waiting.answer().text == "slow "
 
 
 def test_an_app_that_takes_too_long_to_load_is_told_and_may_be_edited(tmp_path: Path) -> None:
     write_app(tmp_path, {"function_app.py": "import time\ntime.sleep(1000)\n"})
     with running_host(tmp_path, "--timeout", "1", port=free_port(), ready=None) as host:
-        wait_until(lambda: is_listening(host), "a host that listens")
+        wait_until(lambda: is_listening(host.port), "a host that listens")
         answer = host.get("/api/edition")
         assert (answer.status, "has not been loaded within 1 s" in answer.text) == (503, True)
         write(tmp_path / "function_app.py", app("quick"))
@@ -252,9 +254,3 @@ def test_file_watching_can_be_turned_off(tmp_path: Path) -> None:
         os.kill(host.worker_pids()[0], signal.SIGKILL)
         eventually(host, "/api/edition", "second ")  # the new worker reads the file
         assert "signaling restart" not in host.console
-
-
-def is_listening(host: RunningHost) -> bool:
-    with contextlib.suppress(OSError), host.connect():
-        return True
-    return False

@@ -289,6 +289,8 @@ def running_host(
             listening = re.search(r"https?://localhost:(\d+)", host.console)
             if listening is not None:
                 host.port = int(listening[1])
+            elif port:  # what is wrong with an app can be told before the host listens
+                wait_until(lambda: is_listening(port), "a host that listens")
         yield host
     finally:
         if process.poll() is None:
@@ -302,6 +304,13 @@ def running_host(
         assert process.stdout is not None
         process.stdout.close()
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def is_listening(port: int) -> bool:
+    """Whether connections to a port of this machine are accepted."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
 
 
 def _processes(mark: str) -> list[int]:

@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from .hosting import DEADLINE, free_port, wait_until
+from .hosting import DEADLINE, free_port, is_listening, wait_until
 
 ADMIN = ("test", "hahaha")  # the tutorial's user
 
@@ -90,12 +90,6 @@ class Mosquitto:
     @property
     def log(self) -> str:
         return (self._folder / "log").read_text(errors="replace")
-
-
-def is_listening(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
 
 
 class Client:

@@ -369,13 +369,15 @@ class TestSources:
     )
     def test_an_app_that_cannot_be_loaded_leaves_nothing(self, function_app_folder, source, message):
         folder = function_app_folder({"function_app.py": source})
-        before = dict(sys.modules), dict(os.environ), list(sys.path)
+        before = dict(os.environ), list(sys.path)
         threads = threading.active_count()
         with pytest.raises(IndexingError) as raised, FunctionAppClient(folder):
             pass
         assert message in str(raised.value)
         assert str(folder / "function_app.py") in str(raised.value)
-        assert before == (dict(sys.modules), dict(os.environ), list(sys.path))
+        assert before == (dict(os.environ), list(sys.path))
+        files = [getattr(module, "__file__", None) for module in sys.modules.values()]
+        assert not [file for file in files if file and Path(file).is_relative_to(folder)]
         wait_until(lambda: threading.active_count() <= threads, "the end of the client's threads")
 
 

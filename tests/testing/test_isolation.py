@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import sys
+import textwrap
 import threading
 from typing import ClassVar
 
@@ -251,24 +252,65 @@ def hello(req):
     return "hello"
 
 
-GLOBAL = """
-import azure.functions as func
+PACKAGE = {
+    "__init__.py": """
+        import azure.functions as func
+        from .settings import CONFIG, FROZEN, Named, Slotted, Threaded, levels, set_level
+        from . import settings
 
-level = 0
+        class Suffix(func.AppExtensionBase):
+            inner = {"levels": []}
+            options = levels
 
-class Suffix(func.AppExtensionBase):
-    inner = {"levels": []}
+            @classmethod
+            def configure(cls, to):
+                set_level(to)
+                levels["deep"]["er"].append(to)
+                cls.inner["levels"].append(to)
+                CONFIG.name, CONFIG.inner.name = to, to
+                Named.name = to
+                Slotted.ONE.name = to
+                Threaded.ONE.name = to
+                object.__setattr__(FROZEN, "name", to)
 
-    @classmethod
-    def configure(cls, to):
-        global level
-        level = to
-        cls.inner["levels"].append(to)
+            @classmethod
+            def post_invocation_app_level(cls, logger, context, func_args, func_ret, *args, **kwargs):
+                assert cls.options is levels
+                found = [settings.level, *levels["deep"]["er"], *cls.inner["levels"], CONFIG.name, CONFIG.inner.name]
+                logger.info(" ".join(map(str, [*found, Named.name, Slotted.ONE.name, FROZEN.name])))
+        """,
+    "settings.py": """
+        import dataclasses, threading
 
-    @classmethod
-    def post_invocation_app_level(cls, logger, context, func_args, func_ret, *args, **kwargs):
-        logger.info("%s %s", level, cls.inner["levels"])
-"""
+        class Config:
+            def __init__(self, inner=None):
+                self.name, self.inner = 0, inner
+
+        class Named:
+            name = 0
+
+        class Slotted:
+            __slots__ = ("name", "__weakref__")
+
+        Slotted.ONE = Slotted()
+        Slotted.ONE.name = 0
+
+        class Threaded(threading.Thread):
+            pass
+
+        Threaded.ONE = Threaded()
+
+        @dataclasses.dataclass(frozen=True)
+        class Frozen:
+            name: int = 0
+
+        level, levels, CONFIG, FROZEN = 0, {"deep": {"er": []}}, Config(Config()), Frozen()
+
+        def set_level(to):
+            global level
+            level = to
+        """,
+}
 
 SET_BY_THE_APP = """
 import os
@@ -283,15 +325,37 @@ def hello(req):
     return "hello"
 """
 
+level = 0
+looked_at = []
+
+
+class InThisModule(AppExtensionBase):
+    """Keeps its configuration in a variable of the module of the tests."""
+
+    @classmethod
+    def configure(cls, to):
+        global level
+        level = to
+
+    @classmethod
+    def pre_invocation_app_level(cls, logger, context, func_args, *args, **kwargs):
+        looked_at.append(level)
+        logger.info(str(level))
+
 
 @pytest.mark.usefixtures("unchanged", "own_extensions")
-class TestGlobalVariables:
-    """Of an extension's module, and what is inside its attributes."""
+class TestVariables:
+    """Of the modules of an extension's package, and what is inside them and inside its attributes."""
 
     @pytest.fixture
     def site(self, site):
-        (site / "suffix_extension.py").write_text(GLOBAL)
-        return site
+        (site / "suffix_extension.py").unlink()
+        for name, text in PACKAGE.items():
+            path = site / "suffix_extension" / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(textwrap.dedent(text))
+        yield site
+        sys.modules.pop("suffix_extension.settings", None)
 
     @pytest.mark.parametrize("order", ["aabb", "abab", "bbaa", "baab"])
     def test_belong_to_clients_of_folders(self, site, function_app_folder, order):
@@ -299,17 +363,45 @@ class TestGlobalVariables:
         opened = dict(zip("ab", clients(app, "a", "b"), strict=True))
         with opened["a"], opened["b"]:
             for name in order:
-                assert opened[name].get("/api/hello").messages == [f"{name} ['{name}']"]
+                assert opened[name].get("/api/hello").messages == [" ".join(name * 8)]
 
-    def test_are_shared_by_clients_of_a_module_or_an_app_object(self, site):
+    @pytest.mark.parametrize("order", ["aabb", "abab", "bbaa", "baab"])
+    @pytest.mark.parametrize("source", ["module", "app object"])
+    def test_belong_to_clients_of_a_module_or_an_app_object(self, site, source, order):
         suffix = importlib.import_module("suffix_extension").Suffix
-        sources = sys.modules[__name__], app_object
-        for source in sources:
-            made = [FunctionAppClient(source, extensions=[suffix, lambda to=to: suffix.configure(to)]) for to in "ab"]
-            with made[0], made[1]:
-                assert made[0].get("/api/hello").messages[0].startswith("b ")
-            suffix.inner["levels"].clear()
-        del sys.modules["suffix_extension"]
+        app = sys.modules[__name__] if source == "module" else app_object
+        made = {to: FunctionAppClient(app, extensions=[suffix, lambda to=to: suffix.configure(to)]) for to in "ab"}
+        with made["a"], made["b"]:
+            for name in order:
+                assert made[name].get("/api/hello").messages == [" ".join(name * 8)]
+        with FunctionAppClient(app, extensions=[suffix]) as as_it_was:
+            assert as_it_was.get("/api/hello").messages == ["0 0 0 0 0 0"]
+
+    def test_what_has_a_library_s_state_is_left_alone(self, site):
+        """A thread that an extension has started goes on, and cannot be put back to before that."""
+        package = importlib.import_module("suffix_extension")
+        with FunctionAppClient(app_object, extensions=[package.Suffix]):
+            package.Threaded.ONE.start()
+            package.Threaded.ONE.join()
+        package.Threaded.ONE.join()
+
+    def test_a_module_that_is_imported_meanwhile_stays_an_attribute_of_its_package(self, site):
+        (site / "suffix_extension" / "late.py").write_text("name = 1\n")
+        package = importlib.import_module("suffix_extension")
+        with FunctionAppClient(app_object, extensions=[package.Suffix]):
+            importlib.import_module("suffix_extension.late")
+        assert package.late is sys.modules.pop("suffix_extension.late")
+
+    def test_of_a_module_of_tests_only_what_configure_names(self):
+        made = [
+            FunctionAppClient(app_object, extensions=[InThisModule, lambda to=to: InThisModule.configure(to)])
+            for to in (1, 2)
+        ]
+        with made[0], made[1]:
+            for client in (0, 1, 0):
+                made[client].get("/api/hello")
+        assert (level, looked_at) == (0, [1, 2, 1])
+        looked_at.clear()
 
 
 @pytest.mark.usefixtures("unchanged", "own_extensions")

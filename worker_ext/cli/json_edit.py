@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from worker_ext.jsonc import Document, skip_gap
 
-_REST_OF_LINE = re.compile(r"[ \t]*(?://[^\r\n]*|/\*[^\r\n]*?\*/[ \t]*)?(?:\r\n?|\n|\Z)")
+_REST_OF_LINE = re.compile(r"[ \t]*(?://[^\r\n]*|/\*(?:(?!\*/)[^\r\n])*\*/[ \t]*)?(?:\r\n?|\n|\Z)")
 _BLANKS = re.compile(r"[ \t]*\Z")
 
 

@@ -256,7 +256,7 @@ class RpcHost(RpcStream):
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.printed.append(line.decode(errors="replace").rstrip("\r\n"))
-        self.end()
+        self.output_ended()
 
     def _last_words(self) -> str:
         return f"it printed {self.printed[-20:]}; {super()._last_words()}"

@@ -17,6 +17,9 @@ T = TypeVar("T")
 
 _METHOD = "/AzureFunctionsRpcMessages.FunctionRpc/EventStream"
 
+_ON_THE_WAY = 5.0
+"""Seconds that what a worker has sent may need to be read once its process has ended."""
+
 
 class WorkerGone(Exception):
     """The worker has ended, or its stream has, before it answered."""
@@ -59,6 +62,7 @@ class RpcStream:
             self._thread.join(self.deadline)
             self._loop.close()
             self._server = None
+        self.end()
 
     def send(self, *, request_id: str = "", **content: Any) -> str:
         """Send a message and give its request id.
@@ -171,6 +175,13 @@ class RpcStream:
             else:
                 self._answers[kind].append(message)
             self._changed.notify_all()
+
+    def output_ended(self) -> None:
+        """The worker has closed its output, so it has ended or will; what it sent before that may not have come yet."""
+        with self._changed:
+            if self._stream is not None:
+                self._changed.wait_for(lambda: self._gone, _ON_THE_WAY)
+        self.end()
 
     def end(self) -> None:
         """Fail what is still waiting for the worker, which has ended."""

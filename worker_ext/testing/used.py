@@ -1,4 +1,4 @@
-"""Which of all extensions that a process has loaded an app uses: those that the modules of its functions know."""
+"""Which of all extensions that a process has loaded an app uses, and the packages that define them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import sys
 from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
+
+NOT_EXTENSIONS = {"azure", "worker_ext", "builtins", "__main__"}
+"""The top-level packages whose classes are no extensions, though some are bases of these."""
 
 
 def used_by(functions: Iterable[Callable[..., Any]], extensions: Iterable[Any]) -> list[Any]:
@@ -18,24 +21,40 @@ def used_by(functions: Iterable[Callable[..., Any]], extensions: Iterable[Any]) 
     :param functions: the app's functions.
     :param extensions: application-level classes and function-level instances, in the order of their registration.
     """
-    modules = {inspect.unwrap(function).__module__ for function in functions}
+    modules = modules_of(functions)
     held: set[int] = set()
     packages: set[str] = set()
     for module in filter(None, map(sys.modules.get, modules)):
         for value in vars(module).values():
             if isinstance(value, ModuleType):
-                packages.add(_top(value.__name__))
+                packages.add(top(value.__name__))
             elif isinstance(value, type):
                 held.update(id(cls) for cls in value.__mro__)
             else:
                 held.add(id(value))
     found = []
     for extension in extensions:
-        cls = extension if isinstance(extension, type) else type(extension)
-        if id(extension) in held or cls.__module__ in modules or _top(cls.__module__) in packages:
+        cls = class_of(extension)
+        if id(extension) in held or cls.__module__ in modules or top(cls.__module__) in packages:
             found.append(extension)
     return found
 
 
-def _top(module: str) -> str:
+def modules_of(functions: Iterable[Callable[..., Any]]) -> set[str]:
+    """The names of the modules that define these functions."""
+    return {inspect.unwrap(function).__module__ for function in functions}
+
+
+def packages_of(extensions: Iterable[Any]) -> set[str]:
+    """The top-level packages that define these extensions."""
+    return {top(class_of(extension).__module__) for extension in extensions} - NOT_EXTENSIONS
+
+
+def class_of(extension: Any) -> type:
+    """The class that is one, or that one is an instance of."""
+    return extension if isinstance(extension, type) else type(extension)
+
+
+def top(module: str) -> str:
+    """The top-level package of a module."""
     return module.partition(".")[0]

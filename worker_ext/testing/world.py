@@ -1,28 +1,26 @@
 """What belongs to one client, so that several in one process know nothing of each other.
 
 An app and its extensions keep things where a process has one of each: modules in ``sys.modules``, the search path, the
-environment, the tables of registered extensions, attributes of extension classes that ``configure`` sets. A
-:class:`World` holds one client's edition of all of these. At most one world is *shown*, that is, in its place in the
-process; showing another puts back what was there before it. :data:`stage` sees to it that the world of whoever is
-called is shown, and stays until the call has ended.
+environment, the tables of registered extensions, what ``configure`` sets. A :class:`World` holds one client's edition
+of all of these. At most one world is *shown*, that is, in its place in the process; showing another puts back what was
+there before it. :data:`stage` sees to it that the world of whoever is called is shown, and stays until the call has
+ended.
 """
 
 from __future__ import annotations
 
 import contextlib
-import copy
 import importlib
 import os
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from azure.functions import AppExtensionBase, FuncExtensionBase
+from azure.functions import FuncExtensionBase
 from azure.functions.extension import ExtensionMeta
 
 from ..errors import ConfigurationError
@@ -31,13 +29,11 @@ from ..hooks.discovery import GROUP, SETTING
 from ..invocation import current_invocation
 from ..runtimes.azure import v2
 from ..runtimes.user_code import APP_PACKAGE, is_own
-from .used import used_by
+from .snapshot import Snapshot
+from .used import NOT_EXTENSIONS, modules_of, packages_of, top, used_by
 
 SCRIPT_ROOT = "AzureWebJobsScriptRoot"
 """The setting by which the SDK knows the app's folder."""
-
-_CONTAINERS = (list, dict, set, deque, bytearray)
-_NOT_EXTENSIONS = {"azure", "worker_ext", "builtins", "__main__"}
 
 
 class World:
@@ -71,7 +67,8 @@ class World:
                 )
         self._wanted = extensions
         self._shared: list[Any] = []
-        self._states: dict[_Holder, dict[str, Any]] = {}
+        self._state: Snapshot | None = None
+        self._outer_state: Snapshot | None = None
         self._extensions = sdk.Extensions()
         self._outer_extensions = self._extensions
         self._modules: dict[str, ModuleType] = {}
@@ -90,7 +87,6 @@ class World:
             self._begun = True
             wanted = list(self._used(outer) if self._wanted is None else self._wanted)
             self._shared = [extension for extension in wanted if not _registers(extension)]
-            self._states = {holder: holder.copy() for holder in map(_Holder, _with_bases(self._shared))}
         self._outer_environ = dict(os.environ)
         for name, value in self._environ.items():
             _set_variable(name, value)
@@ -99,7 +95,9 @@ class World:
             sys.path[:] = self._path
         self._outer_modules = dict(sys.modules)
         sys.modules.update(self._modules)
-        self._swap_states()
+        self._outer_state = self._snapshot()
+        if self._state is not None:
+            self._state.restore()
         if begins:
             for extension in wanted:
                 if _registers(extension):
@@ -109,8 +107,10 @@ class World:
 
     def hide(self) -> None:
         """Put back what was there before, and keep what this world has become."""
-        self._swap_states()
-        packages = _packages(self._extensions) - _packages_of(self._shared)
+        self._state = self._snapshot()
+        if self._outer_state is not None:
+            self._outer_state.restore()
+        packages = _packages(self._extensions) - packages_of(self._shared)
         for name, module in list(sys.modules.items()):
             if self._outer_modules.get(name) is not module and self._owns(name, module, packages):
                 self._modules[name] = module
@@ -133,7 +133,7 @@ class World:
 
         That is a fresh app, and extensions that settings name.
         """
-        packages = (_packages(self._outer_extensions) | _nameable_packages()) - _packages_of(self._shared)
+        packages = (_packages(self._outer_extensions) | _nameable_packages()) - packages_of(self._shared)
         hidden = {name: module for name, module in sys.modules.items() if self._owns(name, module, packages)}
         for name in hidden:
             del sys.modules[name]
@@ -167,9 +167,8 @@ class World:
     def _hides_the_app(self, entry: Path) -> bool:
         return entry.resolve() != self._script_root and v2.script_file(entry).is_file()
 
-    def _swap_states(self) -> None:
-        for holder, state in self._states.items():
-            self._states[holder] = holder.replace(state)
+    def _snapshot(self) -> Snapshot:
+        return Snapshot(self._shared, modules_of(self._functions))
 
 
 def _registers(extension: Any) -> bool:
@@ -177,53 +176,8 @@ def _registers(extension: Any) -> bool:
     return not isinstance(extension, (ExtensionMeta, FuncExtensionBase))
 
 
-class _Holder:
-    """An extension, as the holder of what was configured in it: a class, or an instance."""
-
-    def __init__(self, extension: Any) -> None:
-        self.extension = extension
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Holder) and self.extension is other.extension
-
-    def __hash__(self) -> int:
-        return id(self.extension)
-
-    def read(self) -> dict[str, Any]:
-        """Its attributes, without those that the language keeps."""
-        return {name: value for name, value in vars(self.extension).items() if not name.startswith(("__", "_abc_"))}
-
-    def copy(self) -> dict[str, Any]:
-        """Its attributes; of what can be changed in place, copies."""
-        return {name: copy.copy(value) if type(value) in _CONTAINERS else value for name, value in self.read().items()}
-
-    def replace(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """Give it other attributes, and return those that it had."""
-        before = self.read()
-        for name in before.keys() - state.keys():
-            delattr(self.extension, name)
-        for name, value in state.items():
-            if name not in before or before[name] is not value:
-                setattr(self.extension, name, value)
-        return before
-
-
-def _with_bases(extensions: Sequence[Any]) -> list[Any]:
-    """The extensions, and all classes of theirs that can have been configured."""
-    found: dict[int, Any] = {}
-    for extension in extensions:
-        cls = extension if isinstance(extension, type) else type(extension)
-        bases = [base for base in cls.__mro__ if issubclass(base, (AppExtensionBase, FuncExtensionBase))]
-        found.update((id(each), each) for each in (extension, *bases) if not _is_part_of_sdk(each))
-    return list(found.values())
-
-
-def _is_part_of_sdk(extension: Any) -> bool:
-    return isinstance(extension, type) and _top(extension.__module__) in _NOT_EXTENSIONS
-
-
 def _packages(extensions: sdk.Extensions) -> set[str]:
-    return _packages_of([*extensions.apps, *(made.instance for made in extensions.functions)])
+    return packages_of([*extensions.apps, *(made.instance for made in extensions.functions)])
 
 
 def _nameable_packages() -> set[str]:
@@ -233,17 +187,7 @@ def _nameable_packages() -> set[str]:
     """
     if not os.environ.get(SETTING):
         return set()
-    return {_top(point.module) for point in entry_points(group=GROUP)} - _NOT_EXTENSIONS
-
-
-def _packages_of(extensions: Sequence[Any]) -> set[str]:
-    """The top-level packages that define these extensions."""
-    classes = (extension if isinstance(extension, type) else type(extension) for extension in extensions)
-    return {_top(cls.__module__) for cls in classes} - _NOT_EXTENSIONS
-
-
-def _top(module: str) -> str:
-    return module.partition(".")[0]
+    return {top(point.module) for point in entry_points(group=GROUP)} - NOT_EXTENSIONS
 
 
 def _set_variable(name: str, value: str | None) -> None:
