@@ -196,7 +196,7 @@ def test_a_function_that_cannot_be_loaded_says_so_and_the_others_of_its_service_
         host.wait_for(
             r"the function lost cannot be loaded: its handler is 'nowhere.handler', but there is no such file"
         )
-        host.wait_for("lost is not being served")
+        host.wait_for("lost cannot be called until its code is mended")
         client = connect("py/hi", "in/hi")
         client.publish("py", {"all": "well"})
         assert client.wait_for(1) == [{"all": "well"}]

@@ -121,7 +121,7 @@ class FunctionPool:
         if still_serving:
             self._console.warning(f"The last edition of {self.name} that could be loaded is still being served.")
         else:
-            self._console.error(f"{self.name} is not being served. The host waits for an edit.")
+            self._console.error(f"{self.name} cannot be called until its code is mended.")
 
     def app_deadly(self, reason: str) -> None:
         """Tell where to look for what ends the instances."""
