@@ -737,7 +737,7 @@ def test_a_client_that_does_not_read_for_too_long_is_dropped(run):
 def test_a_client_that_reads_slowly_is_not_dropped(run):
     async def main():
         big = bytes(32 * 1_048_576)
-        async with Server(lambda exchange: exchange.respond(200, [], big), write_timeout=0.3) as server:
+        async with Server(lambda exchange: exchange.respond(200, [], big), write_timeout=0.6) as server:
             client = await server.connect()
             await client.send(GET)
             await client.reader.readuntil(b"\r\n\r\n")
@@ -954,7 +954,7 @@ def test_bytes_that_trickle_in_do_not_prolong_a_head(run):
 def test_no_time_runs_while_the_server_keeps_the_client_waiting(run):
     async def main():
         held = Held()
-        async with Server(held, head_timeout=0.4, keep_alive=0.02) as server:
+        async with Server(held, head_timeout=0.6, keep_alive=0.3) as server:
             client = await server.connect()
             await client.send(GET + GET[:10])
             exchange = await held.next()
@@ -974,7 +974,7 @@ def test_no_time_runs_while_the_server_keeps_the_client_waiting(run):
 @pytest.mark.parametrize("before", [b"", b"\r\n", GET])
 def test_an_idle_connection_is_closed(run, before):
     async def main():
-        async with Server(keep_alive=0.05) as server:
+        async with Server(keep_alive=0.5) as server:
             client = await server.connect()
             if before == GET:
                 await client.ask(GET)

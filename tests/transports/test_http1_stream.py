@@ -297,10 +297,10 @@ def test_a_client_that_never_reads_is_cut_off(run: Run) -> None:
 
 def test_a_quiet_stream_has_all_the_time(run: Run) -> None:
     async def test() -> None:
-        limits = Limits(keep_alive=0.02, head_timeout=0.02, body_timeout=0.02, write_timeout=0.02)
+        limits = Limits(keep_alive=0.2, head_timeout=0.2, body_timeout=0.2, write_timeout=0.2)
         async with streaming(limits=limits) as (_, stream, client):
             await client.head()
-            await asyncio.sleep(0.1)  # five times what each limit allows
+            await asyncio.sleep(0.5)  # more than twice what each limit allows
             stream.write(b"still there")
             assert await client.chunk() == b"still there"
 

@@ -105,43 +105,49 @@ def _wait(awaited: Awaitable[Any], loop: asyncio.AbstractEventLoop) -> Ended:
     work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
     if isinstance(awaited, Enclosing):
         awaited.finish = lambda steps: _finish_there(steps, work, loop)
+    ended = None
     try:
         ended = asyncio.run_coroutine_threadsafe(_settled_with_variables(awaited), loop)
         ended.add_done_callback(lambda _: work.put(None))
         while (task := work.get()) is not None:
             task()
-        outcome, variables = ended.result()
+        return _adopted(*ended.result())
     except BaseException as error:  # the app has cancelled all tasks of the loop, or closed it
         return None, error
-    _adopt(variables)
-    return outcome
+    finally:
+        del ended  # the frames below this one are in the traceback of an error that it has
 
 
 async def _finish_there(
     steps: Steps[Ended], work: SimpleQueue[Callable[[], None] | None], loop: asyncio.AbstractEventLoop
 ) -> Ended:
     """Have the steps run on the thread that takes its work from ``work``."""
-    done: asyncio.Future[tuple[Ended, contextvars.Context]] = loop.create_future()
+    done: asyncio.Future[None] = loop.create_future()
     before = contextvars.copy_context()
+    found = []  # and taken out again: the frame of `finish` is in the traceback of an error that may be in there
 
     def finish() -> None:
         _adopt(before)
-        outcome = finish_on_thread(steps, loop)
-        loop.call_soon_threadsafe(_tell, done, (outcome, contextvars.copy_context()))
+        found.append((finish_on_thread(steps, loop), contextvars.copy_context()))
+        loop.call_soon_threadsafe(_tell, done)
 
     work.put(finish)
-    outcome, after = await done
-    _adopt(after)
-    return outcome
+    await done
+    return _adopted(*found.pop())
 
 
-def _tell(future: asyncio.Future[Any], result: Any) -> None:
+def _tell(future: asyncio.Future[None]) -> None:
     if not future.cancelled():
-        future.set_result(result)
+        future.set_result(None)
 
 
 async def _settled_with_variables(awaited: Awaitable[Any]) -> tuple[Ended, contextvars.Context]:
     return await settled(awaited), contextvars.copy_context()
+
+
+def _adopted(outcome: Ended, variables: contextvars.Context) -> Ended:
+    _adopt(variables)
+    return outcome
 
 
 def _adopt(variables: contextvars.Context) -> None:

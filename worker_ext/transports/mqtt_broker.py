@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
+from .tls import take_private
 
 _PLAIN = {"tcp", "mqtt"}
 _SECURE = {"ssl", "tls", "mqtts"}
@@ -64,10 +65,10 @@ class Broker:
         """
         if not self.secure:
             return None
-        context = ssl.create_default_context()
         try:
+            context = ssl.create_default_context(cafile=self.ca)  # with a file, without the system's
             if self.ca is not None:
-                context = ssl.create_default_context(cafile=str(self.ca))
+                take_private(context)
             if self.certificate is not None:
                 context.load_cert_chain(str(self.certificate), str(self.key) if self.key else None)
         except (OSError, ssl.SSLError) as error:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context as ContextVars
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from ..errors import IndexingError
@@ -78,7 +79,7 @@ class Worker:
             self._tasks[invocation.id] = task
             return
         try:
-            self._pool.submit(lambda: self._on_thread(invocation, pipeline, context, done))
+            self._pool.submit(partial(self._on_thread, invocation, pipeline, context, done))
         except RuntimeError as error:
             self._ended(invocation, Outcome(None, error), done)
 
@@ -140,11 +141,20 @@ class Worker:
         self._pool.close()
         self._watch = None
 
+    # From an error's traceback a way leads back to these frames (f_back, for good since Python 3.12), and from `done`
+    # one can lead to the error: a frame that kept it would close the circle.
+
     async def _on_loop(self, invocation: Invocation, pipeline: Pipeline, done: Done) -> None:
-        self._ended(invocation, await run_async(invocation, pipeline), done)
+        try:
+            self._ended(invocation, await run_async(invocation, pipeline), done)
+        finally:
+            del done
 
     def _on_thread(self, invocation: Invocation, pipeline: Pipeline, context: ContextVars, done: Done) -> None:
-        self._ended(invocation, context.run(run, invocation, pipeline, self._loop), done)
+        try:
+            self._ended(invocation, context.run(run, invocation, pipeline, self._loop), done)
+        finally:
+            del done
 
     def _ended(self, invocation: Invocation, outcome: Outcome, done: Done) -> None:
         self._tasks.pop(invocation.id, None)

@@ -16,6 +16,7 @@ from functools import partial
 from amqtt.adapters import StreamWriterAdapter
 
 from ...errors import ConfigurationError
+from ...transports.tls import take_private
 from . import hub_greeting, hub_routes, hub_users
 from .hub_broker import HubBroker
 from .settings_hub import HubCertificate, HubSettings, Listener
@@ -111,6 +112,7 @@ def tls(certificate: HubCertificate) -> ssl.SSLContext:
     steps = [(f"{certificate.cert} and {certificate.key}", chain)]
     if certificate.ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
+        take_private(context)
         steps.append((str(certificate.ca), partial(context.load_verify_locations, certificate.ca)))
     for files, load in steps:
         try:
