@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -394,14 +393,12 @@ def test_a_host_that_does_not_follow_the_protocol_is_left(orphan: DrivenWorker) 
 def test_calls_are_answered_in_the_order_in_which_they_end(tmp_path: Path) -> None:
     text = HEAD + '@app.route("x")\nasync def F(req):\n    await asyncio.sleep(float(req.params["s"]))\n'
     with driven_worker(write_app(tmp_path, {"function_app.py": text})) as worker:
-        slow, quick = worker.request("F", "/?s=0.2"), worker.request("F", "/?s=0")
+        slow, quick = worker.request("F", "/?s=1000"), worker.request("F", "/?s=0")
         worker.answer(quick)
-        started = time.monotonic()
         worker.send(Kind.CANCEL, slow)
         answer = worker.answer(slow)
         assert isinstance(answer, Failure)
         assert answer.kind == "CancelledError"
-        assert time.monotonic() - started < 0.2
 
 
 def test_log_lines_never_make_an_answer_too_large(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -277,7 +277,7 @@ class TestStopping:
             host.process.send_signal(signal.SIGINT)
             host.wait_for("Stopping")
             host.process.send_signal(signal.SIGINT)
-            assert host.process.wait(2) == 0
+            assert host.process.wait(5) == 0
             assert (request.answer().status, "SIGKILL" in request.answer().text) == (500, True)
             host.wait_for_nothing_left()
 
@@ -286,7 +286,7 @@ class TestStopping:
         with running_host(tmp_path, ready=None) as host:
             wait_until((tmp_path / "loading").exists, "the start of loading")
             host.process.send_signal(signal.SIGINT)
-            assert host.process.wait(2) == 0
+            assert host.process.wait(5) == 0
             host.wait_for_nothing_left()
 
     def test_a_host_that_is_killed_takes_its_workers_along(self, folder: Path) -> None:

@@ -272,8 +272,8 @@ async def test_a_worker_that_never_connects_is_ended(script: Script) -> None:
 
 @in_loop
 async def test_a_worker_that_loads_for_long_is_left_alone(script: Script) -> None:
-    source = "host.introduce()\ntime.sleep(0.5)\nhost.send(Kind.READY, 0, APP)\nhost.serve()\n"
-    async with bench(script(source), Policy(connect_timeout=0.3)) as it:
+    source = "host.introduce()\ntime.sleep(2)\nhost.send(Kind.READY, 0, APP)\nhost.serve()\n"
+    async with bench(script(source), Policy(connect_timeout=1.5)) as it:
         assert pid(await it.call())
         assert it.starts == 1
 
@@ -470,12 +470,12 @@ async def test_a_worker_that_cannot_be_interrupted_is_replaced_and_ended_at_once
         time.sleep(1000)
     host.serve()
     """
-    policy = Policy(function_timeout=0.1, cancel_grace=0.1, exit_grace=1000)
+    policy = Policy(function_timeout=0.5, cancel_grace=0.1, exit_grace=1000)
     async with bench(script(source), policy) as it:
         await it.until(lambda: it.loaded)
         [stuck] = it.supervisor._workers
         outcome = await it.call()
-        assert str(outcome) == "hello did not finish within the functionTimeout of 0.1 s"
+        assert str(outcome) == "hello did not finish within the functionTimeout of 0.5 s"
         await it.shown(f"hello cannot be interrupted; worker process {stuck.pid} is being replaced")
         await it.shown(f"Worker process {stuck.pid} was ended by SIGKILL")
         assert pid(await it.call()) != stuck.pid

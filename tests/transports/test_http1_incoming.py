@@ -197,7 +197,7 @@ def test_limits_of_size_and_time_hold(run: Run) -> None:
                 [piece async for piece in body]
             answer(exchange)
             assert (await reader.read()).count(b"HTTP/1.1") == 1
-        async with streaming(Limits(body_timeout=0.1)) as (it, _, writer):
+        async with streaming(Limits(body_timeout=0.5)) as (it, _, writer):
             writer.write(CHUNKED + b"3\r\none\r\n")
             exchange, body = await it.pieces()
             assert await anext(body) == b"one"
