@@ -10,8 +10,15 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 NO_SKIPS = os.environ.get("WORKER_EXT_NO_SKIPS") == "1"
+
+# How long an example takes says more of the machine than of the code; and an app that is served for all examples of a
+# test is what makes them quick.
+UNCHECKED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+settings.register_profile("worker-ext", deadline=None, suppress_health_check=UNCHECKED)
+settings.load_profile("worker-ext")
 
 
 @pytest.hookimpl(wrapper=True)

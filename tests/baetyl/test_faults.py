@@ -109,15 +109,17 @@ def test_a_network_that_is_cut_while_a_function_runs(hosted, connect, broker):
         network.close()
 
 
-def test_replies_that_could_not_be_sent_are_sent_later(hosted, connect, broker):
-    network = Proxy(broker.port)
-    handler = "import time\n\ndef handler(event, context):\n    time.sleep(0.5)\n    return event\n"
+def test_replies_that_could_not_be_sent_are_sent_later(hosted, connect, broker, tmp_path):
+    network, cut = Proxy(broker.port), tmp_path / "cut"
+    waits = f"    while not os.path.exists({str(cut)!r}): time.sleep(0.01)\n"
+    handler = f"import os, time\n\ndef handler(event, context):\n{waits}    return event\n"
     try:
         with hosted(handler, hub=f"tcp://127.0.0.1:{network.port}") as host:
             client = connect("py/hi")
             client.publish("py", 1)
             host.wait_for("Executing")
             network.cut()
+            cut.touch()
             host.wait_for("Executed 'Functions.sayhi3' \\(Succeeded")
             assert client.received == []
             network.repair()

@@ -212,7 +212,7 @@ class TestAFunctionThatDoesNotEnd:
         wait_until(lambda: worker not in host.worker_pids(), "the end of the stuck worker")
 
     def test_what_its_worker_runs_besides_keeps_its_time(self, folder: Path) -> None:
-        with running_host(with_time_limit(folder, 2)) as host:
+        with running_host(with_time_limit(folder, 5)) as host:
             [worker] = host.worker_pids()
             assert host.get("/api/hang").status == 500
             other = host.begin("/api/until/other")  # begins before the worker is replaced, and ends after

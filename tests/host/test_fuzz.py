@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.hosting import DEADLINE, RunningHost, running_host, write_app
 
@@ -39,11 +39,7 @@ def Closed(req):
 PATIENCE = 0.05
 """Seconds without a byte after which an answer counts as complete. If it was not, less of it is checked."""
 
-bounded = settings(
-    deadline=None,
-    max_examples=120,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+bounded = settings(max_examples=120)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.hosting import DEADLINE
 
 from worker_ext.errors import IndexingError, InvocationError, WorkerBusy, WorkerLost
 from worker_ext.host.call import Call, Result
@@ -109,10 +110,10 @@ class Bench:
         return future
 
     async def call(self) -> Result | InvocationError:
-        return await asyncio.wait_for(self.submit(), 5)
+        return await asyncio.wait_for(self.submit(), DEADLINE)
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             while not condition():
                 await asyncio.sleep(0.005)
 
@@ -334,7 +335,7 @@ async def test_calls_wait_within_limits_of_number_and_time(script: Script) -> No
         assert "2 invocations are waiting for a worker already" in str(refused)
         assert it.supervisor.running == 2
         for call in waiting:
-            assert str(await asyncio.wait_for(call, 5)) == "no worker became ready within 0.2 s"
+            assert str(await asyncio.wait_for(call, DEADLINE)) == "no worker became ready within 0.2 s"
 
 
 def broken_from(edition: int, *, until: int = 1000) -> str:
@@ -456,7 +457,7 @@ async def test_calls_that_do_not_end_are_cut_off_when_the_host_stops(script: Scr
     async with bench(script(source), Policy(stop_grace=0.2)) as it:
         await it.until(lambda: it.loaded)
         call = it.submit()
-        await asyncio.wait_for(it.supervisor.close(), 5)
+        await asyncio.wait_for(it.supervisor.close(), DEADLINE)
         assert isinstance(await call, WorkerLost)
         assert "1 running invocations did not finish in time" in it.console
 
@@ -491,7 +492,7 @@ async def test_a_mistake_in_the_delivery_of_an_answer_costs_no_other_call(script
 
         it.supervisor.submit(Call("hello", "id", [], fail))
         other = it.submit()
-        assert isinstance(await asyncio.wait_for(other, 5), WorkerLost)
+        assert isinstance(await asyncio.wait_for(other, DEADLINE), WorkerLost)
         await it.shown("ended with exit status 1; a new one starts")
 
 

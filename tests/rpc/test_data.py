@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.hosting import write_app
 
@@ -232,7 +232,7 @@ def test_a_generic_binding_gives_every_kind_of_data(host, data, type_name, value
         max_leaves=5,
     )
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 def test_a_generic_binding_takes_text_numbers_and_json(host, value):
     data = host.call("echo", {"data": messages.TypedData(json=json.dumps(value))}).return_value
     kind = data.WhichOneof("data")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.hosting import write_app
 from support.stock_runtime import ROOT, stock_python
@@ -347,9 +347,7 @@ def without_times(value: Any) -> Any:
 
 @pytest.mark.parametrize("function", INPUTS)
 @given(data=st.data())
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=25)
 def test_answers_are_equal(pair, function, data):
     inputs = data.draw(INPUTS[function][1])
     ours, stock = answers(pair, function, inputs, metadata=data.draw(metadata_texts))
@@ -359,7 +357,7 @@ def test_answers_are_equal(pair, function, data):
 @given(
     count=st.integers(0, 5), limit=st.integers(-1, 5), state=texts, attributes=st.dictionaries(texts, texts, max_size=2)
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 def test_contexts_are_equal(pair, count, limit, state, attributes):
     ours, stock = answers(
         pair, "arequest", typed(http=messages.RpcHttp()),

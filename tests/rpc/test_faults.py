@@ -10,7 +10,7 @@ from concurrent.futures import wait
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.hosting import write_app
 
@@ -95,7 +95,7 @@ def test_fields_and_messages_of_newer_hosts_are_tolerated(host):
 
 
 @given(data=st.binary(max_size=200))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 def test_any_bytes_are_survived(data, nonsense_host):
     nonsense_host.send_bytes(data)
 
@@ -116,7 +116,7 @@ def nonsense_host(tmp_path_factory: pytest.TempPathFactory):
         input_data=st.lists(st.builds(messages.ParameterBinding, name=st.text(max_size=5)), max_size=3),
     )
 )
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50)
 def test_every_request_is_answered(request, nonsense_host):
     assert nonsense_host.submit(request).result(20).result.status == messages.StatusResult.Failure
 

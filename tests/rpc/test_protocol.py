@@ -268,4 +268,4 @@ async def slow(req: func.HttpRequest) -> str:
     data = messages.TypedData(http=messages.RpcHttp(method="GET", url="http://localhost/"))
     running = host.invoke("slow", {"req": data})
     assert host.terminate() == 0
-    assert running.result(5).return_value.string == "done"
+    assert running.result(host.deadline).return_value.string == "done"

@@ -21,7 +21,7 @@ from worker_ext.invocation import Invocation, LogRecord, Outcome
 from worker_ext.worker.logs import LogCollector, capture
 from worker_ext.worker.worker import Worker
 
-DEADLINE = 10.0
+DEADLINE = 20.0
 """Seconds that anything may take before a test gives up on it."""
 
 ERRORS = [

@@ -16,7 +16,7 @@ import time
 from typing import NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker_ext.transports.http1 import HttpServer, Limits
@@ -32,7 +32,7 @@ TEXT = [(b"content-type", b"text/plain")]
 HOST = b"Host: test\r\n"
 GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
 
-bounded = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+bounded = settings(max_examples=60)
 
 
 @pytest.fixture(scope="module", params=LOOPS)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker_ext.transports.http1 import Exchange, HttpServer, Limits, ResponseStream
@@ -340,7 +340,7 @@ def test_a_handler_that_fails_after_its_beginning_cuts_the_answer_off(run: Run) 
     run(test())
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(pieces=st.lists(st.binary(max_size=300), max_size=12), known=st.booleans())
 def test_any_pieces_arrive_as_they_are(run: Run, pieces: list[bytes], known: bool) -> None:
     async def test() -> None:

@@ -103,7 +103,7 @@ def _matches(field: str, value: int, limits: tuple[int, int]) -> bool:
     return False
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.tuples(*FIELDS), st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)))
 def test_the_next_occurrence_is_the_first_second_that_matches_every_field(
     fields: tuple[str, ...], moment: datetime
@@ -160,7 +160,7 @@ class TestClocksThatAreSet:
             assert following == moment + timedelta(minutes=minutes)
             moment = following
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(
         st.sampled_from(["0 0 * * * *", "0 15,45 1-3 * * *", "*/20 * * * * *", "0 30 2 * * Sun", "0 0 */2 1-9 3,11 *"]),
         st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),
