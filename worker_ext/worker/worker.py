@@ -136,6 +136,10 @@ class Worker:
             self._idle.clear()
             await self._idle.wait()
 
+    def unfinished(self) -> list[str]:
+        """The names of the functions that are running, each as often as it is."""
+        return sorted(each.function.name for each in self._running.copy() if isinstance(each, Invocation))
+
     def close(self) -> None:
         """Let the pool threads end, in a process that goes on without this worker. Nothing may be invoked any more."""
         self._pool.close()
