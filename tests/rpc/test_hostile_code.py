@@ -12,7 +12,7 @@ from worker_ext.testing.rpc_host import RpcHost, WorkerGone, messages
 SUCCESS, FAILURE = messages.StatusResult.Success, messages.StatusResult.Failure
 
 APP = """
-import asyncio, os
+import asyncio, os, sys
 import azure.functions as func
 
 app = func.FunctionApp()
@@ -26,6 +26,12 @@ async def cancels(req: func.HttpRequest) -> str:
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
     return "cancelled"
+
+@app.route(route="profiled")
+def profiled(req: func.HttpRequest) -> str:
+    sys.settrace(lambda *event: 1 / 0)
+    sys.setprofile(lambda *event: 1 / 0)
+    return "profiled"
 
 @app.route(route="closes")
 def closes(req: func.HttpRequest) -> str:
@@ -65,6 +71,11 @@ def test_a_function_that_cancels_all_tasks_leaves_the_worker_alone(host):
     assert host.http("cancels").return_value.string == "cancelled"
     assert host.http("well").return_value.string == "well"
     assert host.terminate() == 0
+
+
+def test_an_error_that_strikes_a_thread_outside_of_the_function_is_the_invocation_s(host):
+    assert "ZeroDivisionError" in host.http("profiled").result.exception.message
+    assert host.http("well").return_value.string == "well"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sockets are no file descriptors there")
