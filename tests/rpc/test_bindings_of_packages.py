@@ -232,7 +232,7 @@ def test_an_answer_that_goes_on_after_its_function_has_returned_is_waited_for_at
     connection = http.client.HTTPConnection(uri.hostname or "", uri.port or 0, timeout=20)
     connection.request("GET", "/api/slow", headers={"x-ms-invocation-id": "streamed"})
     with connection.getresponse() as response:
-        assert returned.result(20).result.status == SUCCESS
+        assert returned.result(host.deadline).result.status == SUCCESS
         assert host.terminate() == 0
         assert response.read().count(b"part") == 5
     connection.close()

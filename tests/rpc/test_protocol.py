@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import uuid
 
 import pytest
 
 from worker_ext import __version__
-from worker_ext.testing.rpc_host import OUR_WORKER, WorkerGone, messages
+from worker_ext.testing.rpc_host import OUR_WORKER, RpcHost, WorkerGone, messages
 
 APP = """
 import os
@@ -162,6 +163,24 @@ def test_a_v1_app_is_left_to_the_host_and_loaded_as_it_says(make_host):
     other.bindings["$return"].direction = messages.BindingInfo.out
     assert host.load(other).result.status == SUCCESS
     assert host.call("other", {"item": "x"}).return_value.string == "shared"
+
+
+def test_the_host_for_tests_loads_v1_apps_by_their_files_as_well(make_host):
+    queue = [
+        {"type": "queueTrigger", "name": "item"},
+        {"type": "queue", "name": "$return", "direction": "out", "queueName": "q", "connection": "c"},
+    ]
+    declared = {"scriptFile": "run.py", "entryPoint": "start", "bindings": queue}
+    host = make_host({**V1, "other/function.json": declared})
+    assert host.http("hello").return_value.string == "hello from v1"
+    assert host.call("other", {"item": "x"}).return_value.string == "shared"
+
+
+def test_a_command_that_is_none_leaves_nothing_of_the_host_for_tests_behind(tmp_path):
+    before = threading.active_count()
+    with pytest.raises(FileNotFoundError), RpcHost(tmp_path, ["no-such-command"]):
+        pass
+    assert threading.active_count() == before
 
 
 def test_a_v1_function_outside_of_the_app_is_not_loaded(make_host, tmp_path_factory):
