@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "boot": {"runtimes"},
     "host": NOUNS | {DOOR, "jsonc", "hooks", "transports", "worker", "runtimes"},
     "cli": NOUNS | {DOOR, "jsonc", "hooks", "transports", "worker", "runtimes", "host"},
-    "testing": NOUNS | {DOOR, "hooks", "transports", "worker", "runtimes", "host"},
+    "testing": NOUNS | {DOOR, "jsonc", "hooks", "transports", "worker", "runtimes", "host"},
     "pytest_plugin": {"testing"},
     "__main__": {"cli"},
 }

@@ -105,6 +105,17 @@ def test_kinds_of_triggers_in_v1_apps(run_stock, tmp_path):
     assert done.texts("Queues") == ["before first", "before second"]
 
 
+def test_a_function_whose_declaration_only_the_host_can_read_runs_as_ever(run_stock, tmp_path):
+    trigger = {"type": "queueTrigger", "direction": "in", "name": "message"}
+    declared = {"bindings": [trigger], "note": "x" * 1_000_000}  # longer than is read of such files
+    source = "import azure.functions as func\nimport scoped\n\n\ndef main(message: func.QueueMessage): ...\n"
+    files = {"long/__init__.py": source, "long/function.json": declared, "scoped.py": SCOPED}
+    done = run_stock(write_app(tmp_path, files), [{"function": "long", "inputs": {"message": {"string": "text"}}}])
+    assert done.load_failures == {}
+    assert done.answers[0]["failure"] is None
+    assert done.texts("Queues") == ["before long"]
+
+
 FAILING_HOOKS = """
 import azure.functions as func
 import worker_ext

@@ -149,6 +149,14 @@ async def download(req: Request) -> StreamingResponse:
             await asyncio.sleep(0)
     return StreamingResponse(parts(), media_type="text/plain")
 
+@app.route(route="slow")
+async def slow(req: Request) -> StreamingResponse:
+    async def parts():
+        for number in range(5):
+            yield f"part {number}\\n"
+            await asyncio.sleep(0.1)
+    return StreamingResponse(parts(), media_type="text/plain")
+
 @app.route(route="sync")
 def sync(req: Request) -> str:
     return "sync"
@@ -214,6 +222,20 @@ def test_streamed_http(make_host):
     assert status == 500
     assert response.result.exception.message == "ValueError: no"
     assert host.call("tick", {"timer": messages.TypedData(json="{}")}).result.status == SUCCESS
+
+
+def test_an_answer_that_goes_on_after_its_function_has_returned_is_waited_for_at_the_end(make_host):
+    host = make_host({"function_app.py": STREAMED})
+    uri = urlsplit(host.capabilities["HttpUri"])
+    data = messages.TypedData(http=messages.RpcHttp(method="GET", url="http://localhost/api"))
+    returned = host.invoke("slow", {"req": data}, invocation_id="streamed")
+    connection = http.client.HTTPConnection(uri.hostname or "", uri.port or 0, timeout=20)
+    connection.request("GET", "/api/slow", headers={"x-ms-invocation-id": "streamed"})
+    with connection.getresponse() as response:
+        assert returned.result(host.deadline).result.status == SUCCESS
+        assert host.terminate() == 0
+        assert response.read().count(b"part") == 5
+    connection.close()
 
 
 def test_an_invocation_whose_request_never_comes_can_be_cancelled(make_host):

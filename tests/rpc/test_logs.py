@@ -110,19 +110,11 @@ ENDS = "import logging, os\n{}\nos._exit(3)\ndef main(req): pass\n"
 @pytest.mark.parametrize("write", ["print('the last words')", "logging.warning('the last words')"])
 @pytest.mark.parametrize("model", ["v1", "v2"])
 def test_what_an_app_writes_before_it_ends_its_worker_is_told(make_host, model, write):
-    source = ENDS.format(write)
-    if model == "v2":
-        host = make_host({"function_app.py": source}, loads=False)
-        with pytest.raises(WorkerGone):
-            host.start()
-    else:
-        host = make_host({"hello/function.json": {"bindings": []}, "hello/__init__.py": source})
-        hello = messages.RpcFunctionMetadata(
-            name="hello", directory=str(host.folder / "hello"), script_file="__init__.py"
-        )
-        hello.bindings["req"].type = "httpTrigger"
-        with pytest.raises(WorkerGone):
-            host.load(hello)
+    source, trigger = ENDS.format(write), {"type": "httpTrigger", "direction": "in", "name": "req"}
+    v1 = {"hello/function.json": {"bindings": [trigger]}, "hello/__init__.py": source}
+    host = make_host(v1 if model == "v1" else {"function_app.py": source}, loads=False)
+    with pytest.raises(WorkerGone):
+        host.start()
     assert host.lines() == ["the last words"]
     assert host.process.wait(host.deadline) == 3
 

@@ -98,6 +98,20 @@ def test_a_python_that_has_them_nowhere_is_told_what_to_install(app, tmp_path_fa
     assert "Traceback" not in done.stderr
 
 
+def test_a_protobuf_of_the_app_s_that_is_too_old_is_told_with_its_place(app, installed):
+    package = app / ".python_packages" / "lib" / "site-packages" / "google" / "protobuf"
+    (package / "internal").mkdir(parents=True)
+    (package / "__init__.py").write_text('__version__ = "3.19.6"\n')
+    (package / "internal" / "__init__.py").write_text("")  # without the `builder` that came with 3.20
+    python = app / "env" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    with RpcHost(app, (str(python), str(installed / "worker_ext" / "boot.py"))) as host:
+        assert host.process.wait(host.deadline) == 1
+    told = "\n".join(host.printed)
+    assert f"the app brings protobuf 3.19.6 ({package / '__init__.py'})" in told
+    assert "3.20.2 or newer" in told
+    assert "Traceback" not in told
+
+
 def test_the_folder_for_the_host_is_printed(capsys):
     assert main(["worker-directory"]) == 0
     folder = Path(capsys.readouterr().out.strip())

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import uuid
 
 import pytest
 
 from worker_ext import __version__
-from worker_ext.testing.rpc_host import OUR_WORKER, messages
+from worker_ext.testing.rpc_host import OUR_WORKER, RpcHost, WorkerGone, messages
 
 APP = """
 import os
@@ -84,7 +85,24 @@ def test_a_host_that_is_not_there_is_told(tmp_path):
     words = ("--host", "127.0.0.1", "--port", "1", "--workerId", "w", "--requestId", "r")
     done = subprocess.run([*OUR_WORKER, *words], capture_output=True, text=True, timeout=30, cwd=tmp_path)
     assert done.returncode == 1
-    assert "Connect call failed" in done.stderr
+    assert "the Functions host at 127.0.0.1:1 cannot be reached: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--functions-uri=http://127.0.0.1:99999"],
+        ["--functions-uri=http://[::1"],
+        ["--functions-uri=127.0.0.1:7071"],
+        ["--host=127.0.0.1", "--port=99999"],
+    ],
+    ids=" ".join,
+)
+def test_an_address_that_is_none_is_refused(words):
+    done = subprocess.run([*OUR_WORKER, *words], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("worker-ext worker: error: --")
 
 
 def test_initialisation_tells_versions_and_capabilities(make_host):
@@ -147,6 +165,24 @@ def test_a_v1_app_is_left_to_the_host_and_loaded_as_it_says(make_host):
     assert host.call("other", {"item": "x"}).return_value.string == "shared"
 
 
+def test_the_host_for_tests_loads_v1_apps_by_their_files_as_well(make_host):
+    queue = [
+        {"type": "queueTrigger", "name": "item"},
+        {"type": "queue", "name": "$return", "direction": "out", "queueName": "q", "connection": "c"},
+    ]
+    declared = {"scriptFile": "run.py", "entryPoint": "start", "bindings": queue}
+    host = make_host({**V1, "other/function.json": declared})
+    assert host.http("hello").return_value.string == "hello from v1"
+    assert host.call("other", {"item": "x"}).return_value.string == "shared"
+
+
+def test_a_command_that_is_none_leaves_nothing_of_the_host_for_tests_behind(tmp_path):
+    before = threading.active_count()
+    with pytest.raises(FileNotFoundError), RpcHost(tmp_path, ["no-such-command"]):
+        pass
+    assert threading.active_count() == before
+
+
 def test_a_v1_function_outside_of_the_app_is_not_loaded(make_host, tmp_path_factory):
     host = make_host(V1, loads=False)
     host.wait_for_stream()
@@ -158,6 +194,19 @@ def test_a_v1_function_outside_of_the_app_is_not_loaded(make_host, tmp_path_fact
     result = host.load(metadata).result
     assert result.status == FAILURE
     assert "no Python file in the app's folder" in result.exception.message
+
+
+def test_an_id_that_the_host_gives_to_another_function_is_that_function_s(make_host):
+    host = make_host({**V1, "again/__init__.py": "def main(req):\n    return 'again'\n"}, loads=False)
+    host.wait_for_stream()
+    host.initialise()
+    for name, answer in {"hello": "hello from v1", "again": "again"}.items():
+        metadata = messages.RpcFunctionMetadata(name=name, function_id="one", directory=str(host.folder / name))
+        metadata.bindings["req"].type = "httpTrigger"
+        metadata.bindings["$return"].type = "http"
+        metadata.bindings["$return"].direction = messages.BindingInfo.out
+        assert host.load(metadata).result.status == SUCCESS
+        assert host.http("one").return_value.string == answer
 
 
 def test_functions_are_loaded_together(make_host):
@@ -269,3 +318,51 @@ async def slow(req: func.HttpRequest) -> str:
     running = host.invoke("slow", {"req": data})
     assert host.terminate() == 0
     assert running.result(host.deadline).return_value.string == "done"
+
+
+HOLD = """
+import asyncio
+import azure.functions as func
+
+app = func.FunctionApp()
+
+@app.route(route="hold")
+async def hold(req: func.HttpRequest) -> str:
+    await asyncio.sleep(3600)
+    return "never"
+"""
+
+REQUEST = {"req": messages.TypedData(http=messages.RpcHttp(method="GET", url="http://localhost/"))}
+
+
+def test_what_has_not_ended_when_the_worker_must_is_told(make_host):
+    host = make_host({"function_app.py": HOLD})
+    running = host.invoke("hold", REQUEST)
+    assert host.terminate(grace=0.1) == 0
+    assert isinstance(running.exception(host.deadline), WorkerGone)
+    assert "the host has this worker end after 0.1 s, before these functions have: hold" in host.lines()
+
+
+@pytest.mark.parametrize("seconds", [2**62, -5])
+def test_it_ends_whatever_time_it_is_given(make_host, seconds):
+    host = make_host({"function_app.py": APP})
+    request = messages.WorkerTerminate()
+    request.grace_period.seconds = seconds
+    host.send(worker_terminate=request)
+    assert host.process.wait(host.deadline) == 0
+
+
+def test_what_runs_while_its_environment_is_reloaded_can_be_cancelled_and_is_waited_for(make_host):
+    host = make_host({"function_app.py": HOLD})
+    running = host.invoke("hold", REQUEST, invocation_id="held")
+    reload = messages.FunctionEnvironmentReloadRequest(
+        environment_variables=dict(os.environ), function_app_directory=str(host.folder)
+    )
+    response = host.request("function_environment_reload_response", function_environment_reload_request=reload)
+    assert response.result.status == SUCCESS
+    request = messages.WorkerTerminate()
+    request.grace_period.seconds = 20
+    host.send(worker_terminate=request)
+    host.cancel("held")
+    assert running.result(host.deadline).result.status == messages.StatusResult.Cancelled
+    assert host.process.wait(host.deadline) == 0

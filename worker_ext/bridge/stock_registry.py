@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import jsonc
+from ..errors import WorkerExtError
 from ..function import Function, definition_of
 from .bridge import Bridge
 from .contexts import RUNS_CLASSIC_HOOKS, added_context, where_context_is
@@ -102,10 +103,19 @@ def _trigger_of(entry: Any, package: str) -> str:
     """
     declaration = Path(entry.directory) / "function.json"
     if declaration.is_file():
-        kinds = [binding["type"] for binding in jsonc.load(declaration).value["bindings"]]
+        # Without the file: what the entry tells, which is not all. The function has been loaded, and is to run.
+        kinds = _declared(declaration) or [str(each.binding_name) for each in entry.input_types.values()]
     else:
         keeper = _keeper(package)
         indexed = getattr(keeper, "_metadata_result", None) or getattr(keeper, "_function_metadata_result", None) or ()
         bindings = [function.bindings for function in indexed if function.name == entry.name]
         kinds = [binding.type for named in bindings for binding in named.values()]
     return next((kind for kind in kinds if kind.lower().endswith("trigger")), "")
+
+
+def _declared(declaration: Path) -> list[str]:
+    """The types of a v1 function's bindings; none if its file is such as only the host reads, in single quotes say."""
+    try:
+        return [str(binding["type"]) for binding in jsonc.load(declaration).value["bindings"]]
+    except (WorkerExtError, OSError, LookupError, TypeError):
+        return []

@@ -17,6 +17,8 @@ from pathlib import Path
 from time import sleep  # user code may replace time.sleep, as gevent does
 from typing import NoReturn
 
+from ..errors import WorkerExtError
+from ..transports.any_thread import end_cut_off
 from ..worker.logs import LogCollector, PrintStream
 from .protocol import EVENT_PREFIX, EVENTS_VARIABLE, SECRET_VARIABLE
 from .worker_session import WorkerSession
@@ -61,9 +63,13 @@ def live(make_session: Callable[[asyncio.AbstractEventLoop], WorkerSession]) -> 
             loop.run_forever()
         except (SystemExit, KeyboardInterrupt) as error:  # of a task that user code started: it harms no other
             _logger.error("a task of the app raised %r; only that task has ended", error)
+        except OSError:  # of the loop itself, which has nothing left to wait on
+            end_cut_off()
     _release(session.logs)
     failure = running.exception()
-    if failure is not None:
+    if isinstance(failure, WorkerExtError):
+        _logger.error("%s", failure)
+    elif failure is not None:
         _logger.error("the worker cannot go on", exc_info=failure)
     _run_exit_handlers()
     if failure is None and not session.finished:

@@ -70,7 +70,7 @@ class Session(AppSession):
             connection.send(Kind.READY, 0, [pack_json(description)])
             if self._runtime.one_at_a_time and sys.platform != "win32":
                 self._read_serially(connection)
-        await self._ended.wait()
+        await self._wait_for_end()
 
     def _read_serially(self, connection: FrameConnection) -> None:
         """Have a thread of its own receive calls and run them; it leaves to the loop what is not a call."""

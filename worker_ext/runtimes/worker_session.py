@@ -59,6 +59,12 @@ class WorkerSession(ABC):
         self._abandoned = True
         self._loop.call_soon(os._exit, 1)  # if the child goes on to run its copy of the loop
 
+    async def _wait_for_end(self) -> None:
+        """Wait until the connection ends. User code that cancels all tasks of the loop cancels this one as well."""
+        while not self._ended.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._ended.wait()
+
     def _capture(self) -> None:
         """From now on collect what this process logs and prints."""
         capture(self.logs, os.environ)

@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import Any
 
 import worker_ext
+from worker_ext import jsonc
 from worker_ext.runtimes.azure.rpc import functions_rpc_pb2 as messages
 from worker_ext.testing.rpc_stream import RpcStream, WorkerGone
 
@@ -93,19 +94,11 @@ class RpcHost(RpcStream):
     def __enter__(self) -> RpcHost:
         """Listen, and start the worker."""
         self.listen()
-        self.process = subprocess.Popen(
-            [*self._command, *self._arguments()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=self.folder,
-            env={
-                **{name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
-                "AzureWebJobsScriptRoot": str(self.folder),
-                "FUNCTIONS_WORKER_RUNTIME": "python",
-                **self._environ,
-            },
-        )
+        try:
+            self.process = self._start_worker()
+        except BaseException:  # there is no such command, or folder
+            self.close()
+            raise
         self._printer = threading.Thread(target=self._read_output, daemon=True)
         self._printer.start()
         return self
@@ -130,7 +123,10 @@ class RpcHost(RpcStream):
         _check(self.initialise().result)
         response = self.metadata()
         _check(response.result)
-        for function in response.function_metadata_results:
+        functions = list(response.function_metadata_results)
+        if response.use_default_metadata_indexing:  # of v1 apps a host finds the functions by itself
+            functions = [_declared(file) for file in sorted(self.folder.glob("*/function.json"))]
+        for function in functions:
             if not function.status.exception.message:
                 _check(self.load(function).result)
 
@@ -241,6 +237,21 @@ class RpcHost(RpcStream):
         self.send(worker_terminate=request)
         return self.process.wait(grace + self.deadline)
 
+    def _start_worker(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*self._command, *self._arguments()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=self.folder,
+            env={
+                **{name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+                "AzureWebJobsScriptRoot": str(self.folder),
+                "FUNCTIONS_WORKER_RUNTIME": "python",
+                **self._environ,
+            },
+        )
+
     def _arguments(self) -> list[str]:
         if self._newer:
             return [
@@ -260,6 +271,23 @@ class RpcHost(RpcStream):
 
     def _last_words(self) -> str:
         return f"it printed {self.printed[-20:]}; {super()._last_words()}"
+
+
+def _declared(file: Path) -> messages.RpcFunctionMetadata:
+    """A v1 function as a host tells of it, by its ``function.json``."""
+    declared = jsonc.load(file).value
+    function = messages.RpcFunctionMetadata(
+        name=file.parent.name,
+        directory=str(file.parent),
+        script_file=os.path.normpath(file.parent / declared.get("scriptFile", "__init__.py")),
+        entry_point=declared.get("entryPoint", ""),
+        language="python",
+    )
+    for binding in declared["bindings"]:
+        info = function.bindings[binding["name"]]
+        info.type = binding["type"]
+        info.direction = messages.BindingInfo.Direction.Value(binding.get("direction", "in"))
+    return function
 
 
 def _check(result: messages.StatusResult) -> None:

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import os
 import sys
 import threading
-from typing import cast
+from typing import NoReturn, cast
+
+
+def end_cut_off() -> NoReturn:
+    """End this process, whose code has closed descriptors that are not its own.
+
+    Nothing can be answered any more, and the loop would wait for ever, with the connection held open: the other side
+    would never learn of it.
+    """
+    with contextlib.suppress(OSError):
+        os.write(2, b"the app has closed file descriptors that its worker needs; the worker ends\n")
+    os._exit(1)
 
 
 class AnyThreadProtocol(asyncio.Protocol):
@@ -45,7 +58,9 @@ class AnyThreadProtocol(asyncio.Protocol):
                         data = data[os.write(self._descriptor, data) :]
                     except BlockingIOError:
                         pass
-                    except OSError:
+                    except OSError as error:
+                        if error.errno == errno.EBADF and self._transport is not None:
+                            end_cut_off()
                         return  # the other side has gone; the loop is about to notice
                 if not data:
                     return

@@ -114,7 +114,8 @@ class GrpcStream(AnyThreadProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner (called by asyncio)."""
-        self._end(f"the connection was lost: {exc}" if exc else "" if self._closing else "the connection was closed")
+        reason = f"the connection was lost: {exc!r}" if exc else "" if self._closing else "the connection was closed"
+        self._end(reason)
 
     @property
     def is_full(self) -> bool:

@@ -136,6 +136,10 @@ class Worker:
             self._idle.clear()
             await self._idle.wait()
 
+    def unfinished(self) -> list[str]:
+        """The names of the functions that are running, each as often as it is."""
+        return sorted(each.function.name for each in self._running.copy() if isinstance(each, Invocation))
+
     def close(self) -> None:
         """Let the pool threads end, in a process that goes on without this worker. Nothing may be invoked any more."""
         self._pool.close()
@@ -152,7 +156,7 @@ class Worker:
 
     def _on_thread(self, invocation: Invocation, pipeline: Pipeline, context: ContextVars, done: Done) -> None:
         try:
-            self._ended(invocation, context.run(run, invocation, pipeline, self._loop), done)
+            self._ended(invocation, _outcome(invocation, pipeline, context, self._loop), done)
         finally:
             del done
 
@@ -195,6 +199,19 @@ class Worker:
     async def _start_late(self) -> None:
         with contextlib.suppress(IndexingError):  # it is what invocations are answered with from now on
             await self._lifecycle.startup()
+
+
+def _outcome(
+    invocation: Invocation, pipeline: Pipeline, context: ContextVars, loop: asyncio.AbstractEventLoop
+) -> Outcome:
+    """How an invocation ends on this thread, also if user code has had something thrown into the thread itself.
+
+    Timers do so (``PyThreadState_SetAsyncExc``), and profilers that fail: it need not strike inside the function.
+    """
+    try:
+        return context.run(run, invocation, pipeline, loop)
+    except BaseException as error:
+        return Outcome(None, error)
 
 
 class _InvocationTask(asyncio.Task[None]):

@@ -148,7 +148,7 @@ class BoundFunction:
     def __init__(
         self, name: str, call: Callable[..., Any], bindings: Sequence[Binding], *, directory: str, file: str
     ) -> None:
-        declared = dict(inspect.signature(call).parameters)
+        declared = dict(_signature(call).parameters)
         annotations = _annotations(call)
         bound = {binding.name: binding for binding in bindings if binding.name != RETURN}
         trigger = _the_trigger(bindings)
@@ -329,6 +329,13 @@ def _return_parameter(bindings: Sequence[Binding], annotation: Any) -> Parameter
             f" which its $return binding ({explicit.type}) cannot take"
         )
     return Parameter(explicit, converter, annotation)
+
+
+def _signature(call: Callable[..., Any]) -> inspect.Signature:
+    try:
+        return inspect.signature(call)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"its signature cannot be read: {error}") from None
 
 
 def _annotations(call: Callable[..., Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ... import jsonc
 from ...errors import ConfigurationError, IndexingError
 from ...function import definition_of
-from ..user_code import APP_PACKAGE, import_user_module, make_package
+from ..user_code import APP_PACKAGE, import_user_module, located, make_package
 from .bindings import Binding, BoundFunction, bind
 
 _logger = logging.getLogger("worker_ext")
@@ -50,7 +50,10 @@ def load_one(
     module = ".".join((APP_PACKAGE, *(parts[:-1] if parts[-1] == "__init__" else parts)))
     imported = import_user_module(module, script_root, script, function=name)
     entry_point = entry_point or "main"
-    call = getattr(imported, entry_point, None)
+    try:
+        call = getattr(imported, entry_point, None)
+    except BaseException as error:  # of the module's own __getattr__
+        raise located(error, script_root, script, function=name) from error
     if not callable(call):
         raise IndexingError(
             f"the function {name} is to be {entry_point}(), which this file does not define",

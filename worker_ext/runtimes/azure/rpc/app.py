@@ -7,6 +7,7 @@ from pathlib import Path
 from ....errors import IndexingError, WorkerExtError
 from ....worker.logs import LogCollector
 from ....worker.worker import Worker
+from ...user_code import located
 from .. import loader, v2
 from ..bindings import BoundFunction
 from . import functions_rpc_pb2 as pb
@@ -48,6 +49,8 @@ class FunctionsApp:
                 self._found = {bound.function.name: bound for bound in functions}
         except WorkerExtError as error:
             self._error = error
+        except BaseException as error:  # of what the app has put in the place of functions
+            self._error = located(error, self._script_root, v2.script_file(self._script_root))
 
     def describe(self) -> pb.FunctionMetadataResponse:
         """What the host is told of the app's functions; it finds those of a v1 app by itself."""
@@ -63,14 +66,19 @@ class FunctionsApp:
         """Load the function that the host names, so that it can be invoked."""
         response = pb.FunctionLoadResponse(function_id=request.function_id)
         try:
-            if request.function_id not in self.loaded:
+            if not self._is_loaded(request):
                 bound = self._find(request)
                 self._worker.load(bound.function)
                 self.loaded[request.function_id] = bound
             response.result.CopyFrom(success())
-        except WorkerExtError as error:
+        except BaseException as error:  # each is answered by its id, or the host waits for it
             response.result.CopyFrom(failure(error))
         return response
+
+    def _is_loaded(self, request: pb.FunctionLoadRequest) -> bool:
+        """Whether the host has had this function loaded, and not another under its id."""
+        loaded = self.loaded.get(request.function_id)
+        return loaded is not None and request.metadata.name in ("", loaded.function.name)
 
     def _find(self, request: pb.FunctionLoadRequest) -> BoundFunction:
         self.index()  # it may have been another worker that told the host of the functions

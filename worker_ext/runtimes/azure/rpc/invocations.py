@@ -78,6 +78,18 @@ class Invocations:
             close_map_results={name: self._outgoing.release(name) for name in names}
         )
 
+    async def drain(self) -> None:
+        """Wait until nothing is running, and every answer has left."""
+        while self._arriving:
+            await asyncio.wait(self._arriving.values())
+        await self._worker.drain()
+        if self.exchange is not None:
+            await self.exchange.drain()
+
+    def unfinished(self) -> list[str]:
+        """The names of the functions that are running, each as often as it is."""
+        return self._worker.unfinished()
+
     def close(self) -> None:
         """Leave nothing behind."""
         self._outgoing.release_all()
@@ -107,6 +119,8 @@ class Invocations:
             response.invocation_id = invocation_id
             encoded = message.SerializeToString()
         except BaseException as error:  # what the function returned cannot be sent
+            if isinstance(error, UnicodeEncodeError):
+                error = ValueError(f"the function gave text that cannot be sent: {error}")
             response.Clear()
             response.invocation_id = invocation_id
             _fail(response, error)

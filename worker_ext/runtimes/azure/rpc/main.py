@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,9 @@ from .options import SCRIPT_ROOT_SETTING, parse
 from .packages import make_available
 
 _ROOT_SETTINGS = ("FUNCTIONS_APPLICATION_DIRECTORY", SCRIPT_ROOT_SETTING)
+
+
+_TOO_OLD = re.compile(r"2\.|3\.1?[0-9]\.")  # protobuf that cannot load the worker's messages
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
@@ -34,6 +38,14 @@ def main(arguments: Sequence[str]) -> NoReturn:
 
 
 def _explain(error: ImportError) -> NoReturn:
+    protobuf = sys.modules.get("google.protobuf")
+    version = str(getattr(protobuf, "__version__", ""))
+    if _TOO_OLD.match(version):
+        raise SystemExit(
+            f"the app brings protobuf {version} ({getattr(protobuf, '__file__', '')}),"
+            " but worker-ext needs 3.20.2 or newer\n"
+            "  Pin a newer one in requirements.txt, or none if the app needs none: worker-ext then uses its own."
+        )
     raise SystemExit(
         f"worker-ext needs h2 and protobuf, which cannot be used with the app's Python, {sys.executable}: {error}\n"
         f'  {sys.executable} -m pip install "worker-ext[rpc]"'

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,14 +14,15 @@ from ....errors import IndexingError
 from .. import v1, v2
 from ..bindings import Binding, BoundFunction
 from . import functions_rpc_pb2 as pb
-from .status import failure
+from .status import failure, sendable
 
+_INTERVAL = re.compile(r"([0-9]{1,4}):([0-5]?[0-9]):([0-5]?[0-9])")
 _NO_LIMIT = 2**31 - 1  # seconds: the stock worker's for a retry policy that names no longest delay
 
 
 def function_id(name: str) -> str:
     """The id of a function: the same in every process, as a host may ask one worker and load in another."""
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, name))
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, sendable(name)))
 
 
 def describe_app(
@@ -32,9 +35,16 @@ def describe_app(
     :param script_root: the app's folder.
     """
     script = v2.script_file(script_root).name
-    told = [_describe(bound, script_root, script) for bound in functions]
+    told, problems = [], list(problems)
+    for bound in functions:
+        try:
+            told.append(_describe(bound, script_root, script))
+        except ValueError as error:
+            name, file = bound.function.name, bound.function.file
+            message = f"the function {name} cannot be loaded: {error}"
+            problems.append(IndexingError(message, function=name, file=file))
     for problem in problems:
-        name = problem.function or ""
+        name = sendable(problem.function or "")
         metadata = pb.RpcFunctionMetadata(name=name, function_id=function_id(name), language="python")
         metadata.status.CopyFrom(failure(problem))
         told.append(metadata)
@@ -70,21 +80,31 @@ def _data_type(declared: Any) -> int:
 
 
 def _describe_retry(retry: Mapping[str, Any], options: pb.RpcRetryOptions) -> None:
-    options.max_retry_count = int(retry.get("max_retry_count") or 0)
-    if retry.get("strategy") == "fixed_delay":
-        options.retry_strategy = pb.RpcRetryOptions.RetryStrategy.Value("fixed_delay")
-        options.delay_interval.seconds = _seconds(retry.get("delay_interval"), 0)
+    count, strategy = str(retry.get("max_retry_count") or 0), retry.get("strategy") or "exponential_backoff"
+    try:
+        options.max_retry_count = int(count)
+    except ValueError:
+        raise ValueError(f"its retry policy has the max_retry_count {count!r}, which is no whole number") from None
+    if strategy not in ("fixed_delay", "exponential_backoff"):
+        choice = "fixed_delay or exponential_backoff"
+        raise ValueError(f"its retry policy has the strategy {strategy!r}; it can be {choice}")
+    options.retry_strategy = pb.RpcRetryOptions.RetryStrategy.Value(strategy)
+    if strategy == "fixed_delay":
+        options.delay_interval.seconds = _seconds(retry, "delay_interval", 0)
     else:
-        options.retry_strategy = pb.RpcRetryOptions.RetryStrategy.Value("exponential_backoff")
-        options.minimum_interval.seconds = _seconds(retry.get("minimum_interval"), 0)
-        options.maximum_interval.seconds = _seconds(retry.get("maximum_interval"), _NO_LIMIT)
+        options.minimum_interval.seconds = _seconds(retry, "minimum_interval", 0)
+        options.maximum_interval.seconds = _seconds(retry, "maximum_interval", _NO_LIMIT)
 
 
-def _seconds(text: Any, default: int) -> int:
+def _seconds(retry: Mapping[str, Any], name: str, default: int) -> int:
     """The seconds of ``hh:mm:ss``."""
+    text = retry.get(name)
     if not text:
         return default
-    hours, minutes, seconds = (int(part) for part in str(text).split(":"))
+    parts = _INTERVAL.fullmatch(str(text))
+    if parts is None:
+        raise ValueError(f"its retry policy has the {name} {text!r}; it must be such as 00:00:05")
+    hours, minutes, seconds = map(int, parts.groups())
     return (hours * 60 + minutes) * 60 + seconds
 
 
@@ -97,8 +117,7 @@ def load_told(metadata: pb.RpcFunctionMetadata, script_root: Path) -> BoundFunct
     """
     name, folder = metadata.name, Path(metadata.directory)
     script = Path(metadata.script_file or "__init__.py")
-    if not script.is_absolute():
-        script = folder / script
+    script = Path(os.path.normpath(folder / script))  # whose folder may be a link: it is not resolved
     if script.suffix != ".py" or not script.is_relative_to(script_root) or not script.is_file():
         message = f"the function {name} cannot be loaded: {script} is no Python file in the app's folder, {script_root}"
         raise IndexingError(message, function=name, file=folder / "function.json")

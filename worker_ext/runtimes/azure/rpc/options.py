@@ -11,6 +11,9 @@ SCRIPT_ROOT_SETTING = "AzureWebJobsScriptRoot"
 """The environment variable that names the app's folder."""
 
 
+_LAST_PORT = 65_535
+
+
 class Options(NamedTuple):
     """What a host starts a worker with.
 
@@ -42,18 +45,19 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--port", type=int)
     parser.add_argument("--workerId", default="")
     parser.add_argument("--requestId", default="")
-    parser.add_argument("--grpcMaxMessageLength", type=int)
+    parser.add_argument("--grpcMaxMessageLength")
     parser.add_argument("--functions-uri")
     parser.add_argument("--functions-worker-id")
     parser.add_argument("--functions-request-id")
-    parser.add_argument("--functions-grpc-max-message-length", type=int)
+    parser.add_argument("--functions-grpc-max-message-length")
     given, _ = parser.parse_known_args(arguments)
     if given.functions_uri:
-        uri = urlsplit(given.functions_uri)
-        if uri.scheme != "http" or not uri.hostname or not uri.port:
+        address = _address_of(given.functions_uri)
+        if not address:
             parser.error(f"--functions-uri is {given.functions_uri!r}; it must be such as http://127.0.0.1:7071")
-        address = uri.netloc
     elif given.host and given.port:
+        if not 0 < given.port <= _LAST_PORT:
+            parser.error(f"--port is {given.port}; there are ports from 1 to {_LAST_PORT}")
         address = f"{given.host}:{given.port}"
     else:
         parser.error("it is started by a Functions host, which says --functions-uri, or --host and --port")
@@ -62,3 +66,12 @@ def parse(arguments: Sequence[str]) -> Options:
         worker_id=given.functions_worker_id or given.workerId,
         request_id=given.functions_request_id or given.requestId,
     )
+
+
+def _address_of(uri: str) -> str:
+    """The ``name:port`` of a URI, empty if it has none."""
+    try:
+        parts = urlsplit(uri)
+        return parts.netloc if parts.scheme == "http" and parts.hostname and parts.port else ""
+    except ValueError:  # of a port or a bracket
+        return ""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.message import DecodeError, Message
 
 from .... import __version__
-from ....errors import WorkerExtError
+from ....errors import ProtocolError, WorkerExtError
 from ....invocation import LogRecord
 from ....transports.grpc_stream import GrpcStream, open_stream
 from ....worker.logs import set_level
@@ -80,6 +80,7 @@ class RpcSession(WorkerSession):
         self._stream: GrpcStream | None = None
         self._app: FunctionsApp | None = None
         self._invocations: Invocations | None = None
+        self._former: list[Invocations] = []
         self._script_root = os.environ.get(SCRIPT_ROOT_SETTING) or str(Path.cwd())
         self._http_uri = ""  # where the requests come to that come by HTTP
         self._dropped: list[int] = []  # how many log lines each time
@@ -104,18 +105,22 @@ class RpcSession(WorkerSession):
     async def run(self) -> None:
         """Connect and serve the host until it says stop, or is gone.
 
-        :raises OSError: if the host cannot be reached.
+        :raises ProtocolError: if the host cannot be reached.
         """
-        stream = await open_stream(self._options.address, _METHOD, self._on_bytes, self._on_lost)
+        address = self._options.address
+        try:
+            stream = await open_stream(address, _METHOD, self._on_bytes, self._on_lost)
+        except OSError as error:
+            raise ProtocolError(f"the Functions host at {address} cannot be reached: {error}") from None
         self._stream = stream
         stream.watch(end_without_host)
         start = pb.StreamingMessage(request_id=self._options.request_id)
         start.start_stream.worker_id = self._options.worker_id
         stream.send((start.SerializeToString(),))
         self._capture()
-        await self._ended.wait()
-        if self._invocations is not None:
-            self._invocations.close()
+        await self._wait_for_end()
+        for invocations in self._all_invocations():
+            invocations.close()
 
     def _ship(self, invocation_id: str, lines: list[LogRecord]) -> None:
         if self._stream is None:
@@ -166,7 +171,7 @@ class RpcSession(WorkerSession):
         handle, answer = found
         try:
             response = handle(message)
-        except Exception as error:
+        except BaseException as error:  # of user code, too: what goes on from here must not be missed
             response = _failed(kind, answer, error)
         if inspect.isawaitable(response):
             task = self._loop.create_task(self._respond_later(message.request_id, kind, answer, response))
@@ -178,7 +183,7 @@ class RpcSession(WorkerSession):
     async def _respond_later(self, request_id: str, kind: str, answer: str, awaited: Awaitable[Message | None]) -> None:
         try:
             response = await awaited
-        except Exception as error:
+        except BaseException as error:
             response = _failed(kind, answer, error)
         if response is not None:
             self._respond(request_id, answer, response)
@@ -255,7 +260,7 @@ class RpcSession(WorkerSession):
             if self._starting is None:
                 self._starting = self._loop.create_task(self._worker.startup())
             await asyncio.shield(self._starting)
-        except WorkerExtError as error:
+        except BaseException as error:  # each is answered by its id, or the host waits for it
             return [pb.FunctionLoadResponse(function_id=each.function_id, result=failure(error)) for each in requests]
         # What has been imported is there to stay: the collector need not look at it again and again.
         gc.freeze()
@@ -289,8 +294,12 @@ class RpcSession(WorkerSession):
             self._respond(message.request_id, "invocation_response", response)
 
     def _on_cancel(self, message: pb.StreamingMessage) -> None:
-        if self._invocations is not None:
-            self._invocations.cancel(message)
+        for invocations in self._all_invocations():
+            invocations.cancel(message)
+
+    def _all_invocations(self) -> list[Invocations]:
+        """Those of the app, and those that were running when this became the worker of another."""
+        return [*self._former, *([] if self._invocations is None else [self._invocations])]
 
     def _on_close(self, message: pb.StreamingMessage) -> pb.CloseSharedMemoryResourcesResponse:
         if self._invocations is not None:
@@ -310,6 +319,7 @@ class RpcSession(WorkerSession):
         sys.path_importer_cache.clear()
         with contextlib.suppress(FileNotFoundError):
             os.chdir(self._script_root)
+        self._former = self._all_invocations()
         self._app = self._invocations = self._starting = None
         await self._stream_http()
         return pb.FunctionEnvironmentReloadResponse(
@@ -327,21 +337,34 @@ class RpcSession(WorkerSession):
 
     async def _on_terminate(self, message: pb.StreamingMessage) -> None:
         """Finish what is running, as long as the host waits for it, and end."""
-        grace = message.worker_terminate.grace_period.ToTimedelta().total_seconds()
-        if self._worker is not None:
+        period = message.worker_terminate.grace_period  # it may be longer than a timedelta can be
+        grace = max(period.seconds + period.nanos / 1e9, 0.0)
+        try:
             until = self._loop.time() + grace
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._worker.drain(), grace)
-            await self._worker.shutdown(max(until - self._loop.time(), _LEAST_FOR_SHUTDOWN))
-        self._say_all()
-        self.finished = True
-        if self._stream is not None:
-            self._stream.close()
-        await asyncio.sleep(GRACE)  # a host that does not end the stream either
-        self._ended.set()
+            await self._wind_up(grace)
+            if self._worker is not None:
+                await self._worker.shutdown(max(until - self._loop.time(), _LEAST_FOR_SHUTDOWN))
+        finally:
+            self._say_all()
+            self.finished = True
+            if self._stream is not None:
+                self._stream.close()
+            self._loop.call_later(GRACE, self._ended.set)  # for a host that does not end the stream either
+
+    async def _wind_up(self, grace: float) -> None:
+        """Wait for what is running, and tell what has not ended in time: the host learns only that its worker has."""
+        running = self._all_invocations()
+        if not running:
+            return
+        draining = asyncio.gather(*(invocations.drain() for invocations in running))
+        try:
+            await asyncio.wait_for(draining, grace)
+        except TimeoutError:
+            names = ", ".join(name for invocations in running for name in invocations.unfinished())
+            _logger.warning("the host has this worker end after %g s, before these functions have: %s", grace, names)
 
 
-def _failed(kind: str, answer: str, error: Exception) -> Message | None:
+def _failed(kind: str, answer: str, error: BaseException) -> Message | None:
     """What the host is answered when its message has brought up an error that nobody thought of."""
     _logger.error("the host's message %s cannot be dealt with", kind, exc_info=error)
     if not answer:

@@ -23,7 +23,7 @@ def failure(error: BaseException) -> pb.StatusResult:
         message, trace = str(error), (error.detail or "") if isinstance(error, IndexingError) else ""
     else:
         message, trace = f"{type(error).__name__}: {message_of(error)}", user_traceback(error)
-    exception = pb.RpcException(message=_sendable(message), stack_trace=_sendable(trace))
+    exception = pb.RpcException(message=sendable(message), stack_trace=sendable(trace))
     return pb.StatusResult(status=pb.StatusResult.Failure, exception=exception)
 
 
@@ -38,6 +38,6 @@ def ended(error: BaseException, *, cancelled: bool) -> pb.StatusResult:
     return result
 
 
-def _sendable(text: str) -> str:
+def sendable(text: str) -> str:
     """Text that a message can carry: not too long, and without what UTF-8 has no bytes for."""
     return text[:LONGEST_TEXT].encode(errors="replace").decode()
