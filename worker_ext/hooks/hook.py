@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from azure.functions import AppExtensionBase as SdkAppExtensionBase
 from azure.functions import FuncExtensionBase as SdkFuncExtensionBase
 
-from ..function import is_async_callable
+from ..function import is_async_callable, signature_of
 from . import base
 from .scope import SCOPE, Scope
 
@@ -122,7 +122,7 @@ def problem_of(name: str, call: Callable[..., Any]) -> str | None:
 def _signature_problem(call: Any, arguments: tuple[str, ...]) -> str | None:
     """Why ``call`` cannot be called with these positional arguments, or ``None`` if it can."""
     try:
-        signature = inspect.signature(call)
+        signature = signature_of(call)
     except (TypeError, ValueError):
         return None  # written in C: no signature to hold it to
     first = next(iter(signature.parameters), None)
@@ -142,4 +142,4 @@ def _declared(call: Any, mismatch: str) -> str:
     code = getattr(inspect.unwrap(getattr(call, "__func__", call)), "__code__", None)
     where = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
     name = getattr(call, "__qualname__", repr(call))
-    return f"it is declared as {name}{inspect.signature(call)}{where}{mismatch}"
+    return f"it is declared as {name}{signature_of(call)}{where}{mismatch}"
