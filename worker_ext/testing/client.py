@@ -179,6 +179,8 @@ class _Client(ABC, Generic[Answered, Invoked, Passed]):
             given = data
             if binding.type == "timerTrigger" and data is None:
                 given = self._app.timers.fire(bound.function.name, past_due)
+            if given is None and bound.is_http:
+                raise _needs_a_request(name)
             if given is None:
                 raise ConfigurationError(
                     f"a {binding.type} gives data, and trigger({name!r}) says none",
@@ -223,10 +225,7 @@ class _Client(ABC, Generic[Answered, Invoked, Passed]):
         if bound.is_http:
             payload = encode_request("GET", BASE_URL.encode(), None, b"", [])
             if sent:
-                raise ConfigurationError(
-                    f"{name} is started by an HTTP request",
-                    hint="Send one, as in client.get('/api/…'), or give it an azure.functions.HttpRequest.",
-                )
+                raise _needs_a_request(name)
         else:
             known = {**metadata_for(bound.trigger.binding, self.clock), **metadata}
             payload = encode_trigger(sent, metadata=known, retry=retry)
@@ -234,6 +233,13 @@ class _Client(ABC, Generic[Answered, Invoked, Passed]):
         if answer is not None:
             result.outputs = decode_outputs(answer.outputs)
         return result
+
+
+def _needs_a_request(name: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{name} is started by an HTTP request",
+        hint="Send one, as in client.get('/api/…'), or give it an azure.functions.HttpRequest.",
+    )
 
 
 class FunctionAppClient(_Client[Response, InvocationResult, list[InvocationResult]]):

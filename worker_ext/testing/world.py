@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from azure.functions import FuncExtensionBase
+from azure.functions import AppExtensionBase, FuncExtensionBase
 from azure.functions.extension import ExtensionMeta
 
 from ..errors import ConfigurationError
@@ -43,7 +43,7 @@ class World:
         anew, with the packages of its extensions.
     :param extensions: the extensions that run in this world: application-level classes and function-level instances,
         which are there already, and functions that make or configure some. ``None`` for those that the functions use.
-    :raises ConfigurationError: if one of them is no extension.
+    :raises ConfigurationError: if one of them is no extension, or a setting is no text.
     """
 
     def __init__(
@@ -57,7 +57,17 @@ class World:
         self._script_root = script_root
         self._fresh = functions is None
         self._functions = functions or ()
+        for name, value in environ.items():
+            if not isinstance(value, str):
+                raise ConfigurationError(
+                    f"the setting {name} is {value!r}, but settings are texts", hint=f"Say it as {str(value)!r}."
+                )
         for extension in extensions or ():
+            if isinstance(extension, ExtensionMeta) and not issubclass(extension, AppExtensionBase):
+                raise ConfigurationError(
+                    f"{extension.__name__} is a function-level extension, of which an instance runs",
+                    hint=f"Give one, or a function that makes one, as in  lambda: {extension.__name__}(…)",
+                )
             if not isinstance(extension, FuncExtensionBase) and not callable(extension):
                 raise ConfigurationError(
                     f"{extension!r} is no extension",
@@ -85,13 +95,14 @@ class World:
             self._begun = True
             wanted = list(self._used(outer) if self._wanted is None else self._wanted)
             self._shared = [extension for extension in wanted if not _registers(extension)]
+        # All of this before anything is put into its place: what then fails is taken back by it.
         self._outer_environ = dict(os.environ)
+        self._outer_path = list(sys.path)
+        self._outer_modules = dict(sys.modules)
         for name, value in self._environ.items():
             _set_variable(name, value)
-        self._outer_path = list(sys.path)
         if self._path is not None:
             sys.path[:] = self._path
-        self._outer_modules = dict(sys.modules)
         sys.modules.update(self._modules)
         self._outer_state = self._snapshot()
         if self._state is not None:
