@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,18 @@ def is_async_callable(call: object) -> bool:
     while isinstance(call, partial):
         call = call.func
     return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(type(call), "__call__", None))  # noqa: B004
+
+
+def signature_of(call: Callable[..., Any]) -> inspect.Signature:
+    """What ``call`` takes, whether or not the names in its annotations can be found.
+
+    Python 3.14 looks them up when it is asked for a signature, and some are imported for type checkers only.
+    """
+    if sys.version_info >= (3, 14):
+        from annotationlib import Format
+
+        return inspect.signature(call, annotation_format=Format.FORWARDREF)
+    return inspect.signature(call)
 
 
 def definition_of(call: Callable[..., Any]) -> tuple[str, int] | None:

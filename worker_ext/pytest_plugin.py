@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +19,37 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def function_app_client() -> Iterator[Callable[..., FunctionAppClient]]:
-    """Opens clients, which are closed when the test ends; takes what ``worker_ext.testing.FunctionAppClient`` takes."""
+def function_app_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., FunctionAppClient]]:
+    """Opens clients, which are closed when the test ends; takes what ``worker_ext.testing.FunctionAppClient`` takes.
+
+    What the test patches is undone in turn with that, in whichever order it asks for the fixtures.
+    """
     from .testing import FunctionAppClient
 
     with ExitStack() as opened:
-        yield lambda app, **options: opened.enter_context(FunctionAppClient(app, **options))
+
+        def open_client(app: Any, **options: Any) -> FunctionAppClient:
+            opened.enter_context(_patches_apart(monkeypatch))
+            client = opened.enter_context(FunctionAppClient(app, **options))
+            opened.callback(monkeypatch.undo)
+            return client
+
+        yield open_client
+
+
+@contextmanager
+def _patches_apart(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """While the block runs, what has been patched before is not to be undone.
+
+    A client that closes puts the process back to where it was when it opened: with what was patched then, and without
+    what has been patched since. Neither may be undone on the wrong side of that.
+    """
+    before = dict(vars(monkeypatch))
+    vars(monkeypatch).update(vars(pytest.MonkeyPatch()))
+    try:
+        yield
+    finally:
+        vars(monkeypatch).update(before)
 
 
 @pytest.fixture

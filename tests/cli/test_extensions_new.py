@@ -100,11 +100,25 @@ def test_every_spelling_of_the_name(folder, name):
     assert (folder / "python-worker-extension-audit" / "tests" / "test_audit.py").is_file()
 
 
-@pytest.mark.parametrize("name", ["", "1st", "a b", "../up", "a--b", "né", "a.b", "class"])
+@pytest.mark.parametrize("name", ["", "1st", "a b", "../up", "a--b", "né", "a.b"])
 def test_a_name_that_does_not_do(folder, capsys, name):
     assert main(["extensions", "new", name]) == 1
     assert "cannot be an extension's name" in capsys.readouterr().err
     assert list(folder.iterdir()) == []
+
+
+def test_a_name_that_no_file_system_takes(folder, capsys):
+    assert main(["extensions", "new", "a" * 300]) == 1
+    assert "can have 64 letters, and this one has 300" in capsys.readouterr().err
+    assert list(folder.iterdir()) == []
+
+
+def test_a_word_of_the_language_is_a_name_like_others(folder):
+    assert main(["extensions", "new", "class"]) == 0
+    (module,) = (folder / "python-worker-extension-class" / "src").glob("*/__init__.py")
+    assert "class ClassExtension(AppExtensionBase)" in module.read_text()
+    for file in folder.rglob("*.py"):
+        ast.parse(file.read_text())
 
 
 def test_a_folder_that_is_not_empty_is_left_alone(folder, capsys):

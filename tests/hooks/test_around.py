@@ -417,6 +417,17 @@ class TestMistakes:
         assert (type(answer.error), str(answer.error)) == (TypeError, message)
         assert closed == [True]
 
+    @kinds
+    def test_a_coroutine_that_forgets_to_await_is_named(self, worker, extensions, kind):
+        class Hasty(AppExtensionBase):
+            @classmethod
+            async def around_invocation_app_level(cls, logger, context, func_args, call_next):
+                return call_next()
+
+        answer = worker.invoke(worker.load(main_of(kind, lambda req, context: req)))
+        text = "returned a coroutine that nobody awaits: `await` it, as call_next()"
+        assert (type(answer.error), str(answer.error)) == (TypeError, f"Hasty.around_invocation_app_level {text}")
+
     @pytest.mark.parametrize("how", ["plain", "async generator", "no call_next", "call_next for a generator"])
     def test_what_is_no_around_is_refused_with_the_mismatch(self, worker, extensions, how):
         def plain(cls, logger, context, func_args):

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker_ext import ConfigurationError
 from worker_ext.hooks.configuration import configure, convert
 
 
@@ -109,3 +110,16 @@ def test_an_annotation_that_only_type_checkers_can_read():
 
     configure("x", Extension, {"WORKER_EXT_X__NUMBER": "2"})
     assert seen == [2]
+
+
+def test_one_of_them_does_not_keep_the_others_from_being_read():
+    class Extension:
+        @classmethod
+        def configure(cls, number: int, flag: bool | None = None, logger: NowhereToBeFound = None):  # noqa: F821
+            seen.append((number, flag))
+
+    seen = []
+    configure("x", Extension, {"WORKER_EXT_X__NUMBER": "2", "WORKER_EXT_X__FLAG": "false"})
+    assert seen == [(2, False)]
+    with pytest.raises(ConfigurationError, match="WORKER_EXT_X__NUMBER cannot be a int"):
+        configure("x", Extension, {"WORKER_EXT_X__NUMBER": "two"})

@@ -126,6 +126,12 @@ class TestTroubles:
         install("one", source)
         assert "is installed but cannot be imported: " in refusal("one")
 
+    def test_the_place_of_a_mistake_is_where_it_was_made(self, install):
+        module = install("one", "import json\ndef :")
+        assert re.search(rf"{module}\.py:2: the extension one .* SyntaxError", refusal("one"))
+        install("two", attribute="Other")
+        assert refusal("two").startswith("the extension two ")  # and no place in what imports it
+
     def test_installed_but_damaged(self, install, tmp_path):
         module = install("one")
         (tmp_path / "site-packages" / f"{module}.py").unlink()

@@ -119,7 +119,7 @@ def test_an_async_one_is_refused(worker, extensions):
 
     worker.load(main_of("sync", lambda: None))
     (message,) = worker.messages()
-    assert "is async def, but lines come from any thread" in message
+    assert "is async def: lines come from any thread" in message
 
 
 def test_without_one_lines_go_straight_on(worker, extensions):

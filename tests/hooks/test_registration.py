@@ -354,6 +354,67 @@ class TestSignatures:
         assert worker.invoke(function).lines == []
         assert errors(worker) == []
 
+    def test_what_cannot_be_called_is_told_for_each_that_has_it(self, worker, trace):
+        for name in ("One", "Other"):
+            type(name, (AppExtensionBase,), {"pre_invocation_app_level": 5})
+        assert worker.invoke(worker.load(trace.function("sync"))).lines == []
+        text = "pre_invocation_app_level is not run: it is 5, which cannot be called"
+        assert errors(worker) == [("One", text), ("Other", text)]
+
+    @pytest.mark.parametrize("is_async", [False, True], ids=["generator", "async generator"])
+    def test_a_hook_that_yields_would_never_run(self, worker, trace, is_async):
+        def generator(cls, logger, context, func_args):
+            yield
+
+        async def async_generator(cls, logger, context, func_args):
+            yield
+
+        hook = classmethod(async_generator if is_async else generator)
+        type("Yielding", (AppExtensionBase,), {"pre_invocation_app_level": hook})
+        assert worker.invoke(worker.load(trace.function("sync"))).lines == []
+        ((_, text),) = errors(worker)
+        assert text.endswith(", which yields: nothing in it would ever run, as only an around hook may do that")
+
+    def test_a_hook_of_the_other_kind_of_extension_is_told(self, worker, trace, tmp_path):
+        class ForAll(AppExtensionBase):
+            @classmethod
+            def pre_invocation(cls, logger, context, func_args):
+                raise AssertionError("not to be called")
+
+        class ForOne(FuncExtensionBase):
+            def __init__(self, file_path):
+                super().__init__(file_path)
+
+            def post_invocation_app_level(self, logger, context, func_args, func_ret):
+                raise AssertionError("not to be called")
+
+        class WithBoth(AppExtensionBase):
+            @classmethod
+            def pre_invocation_app_level(cls, logger, context, func_args):
+                cls.pre_invocation(context)
+
+            @classmethod
+            def pre_invocation(cls, context):
+                trace.note("pre", context.function_name, {})
+
+        ForOne(str(tmp_path / "HttpTrigger" / "__init__.py"))
+        function = worker.load(trace.function("sync"))
+        worker.invoke(function)
+        worker.invoke(function)
+        assert trace.names == ["pre", "function"] * 2
+        assert errors(worker) == [
+            (
+                "ForOne",
+                f"post_invocation_app_level is not run: {ForOne.__qualname__} is function-level, and this is a hook of"
+                " application-level extensions; its own is called post_invocation",
+            ),
+            (
+                "ForAll",
+                f"pre_invocation is not run: {ForAll.__qualname__} is application-level, and this is a hook of"
+                " function-level extensions; its own is called pre_invocation_app_level",
+            ),
+        ]
+
     @pytest.mark.parametrize("defaults", [(), (None,)], ids=["as declared", "with a default"])
     def test_a_forgotten_classmethod_is_recognised(self, worker, trace, defaults):
         def pre_invocation_app_level(self, logger, context, func_args):

@@ -327,3 +327,33 @@ class TestFamilies:
             App.priority = priority
         worker.invoke(worker.load(lambda req, context: None))
         assert trace == ["app 2", "app 1", "func 7", "func 0", "func 0"]
+
+
+class TestMistakes:
+    """What can be no scope is refused where it is said."""
+
+    MISTAKES = (
+        ({"include": 5}, "the include of Wrong is a pattern"),
+        ({"exclude": ["a", None]}, "the exclude of Wrong is a pattern"),
+        (
+            {"triggers": iter(["http"])},
+            "the triggers of Wrong is a pattern",
+        ),  # it would be used up by the first function
+        ({"priority": "high"}, "the priority of Wrong is a number, not 'high'"),
+    )
+
+    @pytest.mark.parametrize(("said", "message"), MISTAKES, ids=lambda each: "".join(each))
+    def test_in_the_class(self, extensions, said, message):
+        for base in (AppExtensionBase, FuncExtensionBase):
+            with pytest.raises(TypeError, match=message):
+                type("Wrong", (base,), said)
+
+    @pytest.mark.parametrize(("said", "message"), MISTAKES, ids=lambda each: "".join(each))
+    def test_by_the_app(self, extensions, said, message):
+        ours = type("Wrong", (AppExtensionBase,), {})
+        classic = type("Wrong", (sdk.AppExtensionBase,), {})
+        for extension in (ours, classic):
+            with pytest.raises(TypeError, match=message):
+                scope(extension, **said)
+        with pytest.raises(TypeError, match=message):
+            type("Wrong", (FuncExtensionBase,), {})(**said)

@@ -243,6 +243,7 @@ class TestInvoke:
             (lambda client: client.invoke("rely"), "no function 'rely'\n  Did you mean 'relay'"),
             (lambda client: client.invoke("relay", mgs=""), "relay has no input 'mgs'\n  It has: msg, text"),
             (lambda client: client.invoke("echo", req="x"), "echo is started by an HTTP request"),
+            (lambda client: client.trigger("echo"), "echo is started by an HTTP request"),
             (lambda client: client.trigger("relay"), "a queueTrigger gives data"),
         ],
     )

@@ -536,6 +536,25 @@ def test_what_is_no_extension_is_refused():
         FunctionAppClient(app_object, extensions=["TimerExtension"])
 
 
+def test_a_function_level_class_is_refused():
+    class Mine(FuncExtensionBase):
+        """Runs as an instance."""
+
+    with pytest.raises(ConfigurationError, match="Mine is a function-level extension, of which an instance runs"):
+        FunctionAppClient(app_object, extensions=[Mine])
+
+
+@pytest.mark.parametrize("setting", [{"LEVEL": 1}, {"LEVEL=": "1"}], ids=["a number", "a name that cannot be one"])
+def test_a_setting_that_cannot_be_one_leaves_nothing(unchanged, setting):
+    with pytest.raises((ConfigurationError, ValueError, OSError)), FunctionAppClient(app_object, settings=setting):
+        pass
+
+
+def test_a_setting_is_a_text():
+    with pytest.raises(ConfigurationError, match="the setting LEVEL is 1, but settings are texts"):
+        FunctionAppClient(app_object, settings={"LEVEL": 1})
+
+
 def test_a_failing_maker_of_an_extension_leaves_nothing(unchanged):
     def fail():
         raise RuntimeError("no extension today")

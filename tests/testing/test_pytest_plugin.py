@@ -41,6 +41,50 @@ def test_files(function_app_folder):
     assert (folder / "host.json").is_file()
 """
 
+PATCHING = """
+import os
+
+import azure.functions as func
+import pytest
+
+class Mine(func.AppExtensionBase):
+    level = "own"
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+@app.route("hello")
+def hello(req):
+    return os.environ["BEFORE"] + os.environ["SETTING"] + Mine.level
+
+def patched(monkeypatch, function_app_client):
+    monkeypatch.setenv("BEFORE", "before ")
+    monkeypatch.setattr(Mine, "level", "patched")
+    client = function_app_client(app, settings={"SETTING": "setting "})
+    assert client.get("/api/hello").text == "before setting patched"
+    monkeypatch.setenv("SETTING", "within ")
+    monkeypatch.setattr(Mine, "level", "twice")
+    assert client.get("/api/hello").text == "before within twice"
+    another = function_app_client(app, settings={"SETTING": "another "})
+    assert another.get("/api/hello").text == "before another patched"
+    monkeypatch.setenv("BEFORE", "other ")
+    assert another.get("/api/hello").text == "other another patched"
+    assert client.get("/api/hello").text == "before within twice"
+
+def test_one(monkeypatch, function_app_client):
+    patched(monkeypatch, function_app_client)
+
+def test_two(function_app_client, monkeypatch):
+    as_before()
+    patched(monkeypatch, function_app_client)
+
+def test_three():
+    as_before()
+
+def as_before():
+    assert Mine.level == "own"
+    assert not {"BEFORE", "SETTING"} & set(os.environ)
+"""
+
 
 def run(*command: str, cwd: Path) -> str:
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -61,6 +105,11 @@ def test_it_imports_neither_the_sdk_nor_a_client(tmp_path):
 
 def test_its_fixtures_and_what_is_forgotten_after_a_test(tmp_path):
     (tmp_path / "test_it.py").write_text(TESTS)
+    assert "3 passed" in run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=tmp_path)
+
+
+def test_what_a_test_patches_is_undone_whichever_fixture_it_asks_for_first(tmp_path):
+    (tmp_path / "test_it.py").write_text(PATCHING)
     assert "3 passed" in run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=tmp_path)
 
 

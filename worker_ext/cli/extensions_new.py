@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from argparse import ArgumentParser, Namespace
 from datetime import date
-from keyword import iskeyword
 from pathlib import Path
 
 from worker_ext.cli.project import Project
@@ -14,6 +13,7 @@ from worker_ext.errors import ConfigurationError
 
 _PREFIX = "python-worker-extension-"
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", re.ASCII)
+_LONGEST = 64  # of a distribution's name that every file system and package index takes
 
 # Each file with its template below templates/extension; {package} is the name that is imported.
 _FILES = (
@@ -65,7 +65,11 @@ def run(arguments: Namespace) -> int:
 def _checked_name(text: str) -> str:
     """The name without what every package of an extension begins with; words are separated by hyphens."""
     name = text.lower().replace("_", "-").removeprefix(_PREFIX)
-    if not _NAME.fullmatch(name) or iskeyword(name):
+    if len(name) > _LONGEST:
+        raise ConfigurationError(
+            f"an extension's name can have {_LONGEST} letters, and this one has {len(name)}", hint="Shorten it."
+        )
+    if not _NAME.fullmatch(name):
         raise ConfigurationError(
             f"{text!r} cannot be an extension's name",
             hint="It begins with a letter and goes on with letters, digits and single hyphens, as in audit-trail.",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
-from types import GeneratorType
+from types import CoroutineType, GeneratorType
 from typing import Any
 
 from ..function import Function
@@ -101,6 +101,9 @@ def _go_on(layer: Hook, generator: _Layer, inside: Ended) -> Ended | None:
 
 def _returned(layer: Hook, value: Any, inside: Any) -> Ended:
     """How a layer has ended that returned ``value``, while what is inside it gave ``inside``."""
+    if type(value) is CoroutineType and value is not inside:
+        value.close()
+        return None, TypeError(f"{_named(layer)} returned a coroutine that nobody awaits: `await` it, as call_next()")
     if value is None and inside is not None:  # nearly always a forgotten `return`, and the function would get the blame
         layer.logger.warning("%s returned nothing in place of what the function gave: `return` that", layer.name)
     return value, None

@@ -16,7 +16,7 @@ import azure.functions as sdk
 
 from ..invocation import LogLine
 from . import sdk as registered
-from .scope import SCOPE, Patterns, Scope, target_of
+from .scope import SCOPE, Patterns, Scope, check_scope, target_of
 
 Attached = TypeVar("Attached")
 
@@ -40,6 +40,10 @@ class AppExtensionBase(sdk.AppExtensionBase):
     exclude: ClassVar[Patterns] = ()
     triggers: ClassVar[Patterns] = "*"
     priority: ClassVar[int] = 0
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        check_scope(cls.__name__, vars(cls))
 
     @classmethod
     def scope(
@@ -138,6 +142,10 @@ class FuncExtensionBase(sdk.FuncExtensionBase):
     triggers: Patterns = "*"
     priority: int = 0
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        check_scope(cls.__name__, vars(cls))
+
     def __init__(
         self,
         file_path: str | None = None,
@@ -232,13 +240,14 @@ def scope(
     :param exclude: see :class:`AppExtensionBase`.
     :param triggers: see :class:`AppExtensionBase`.
     :param priority: see :class:`AppExtensionBase`.
-    :raises TypeError: if it is no extension.
+    :raises TypeError: if it is no extension, or one of these is no pattern, or no number.
     """
     cls = extension if isinstance(extension, type) else type(extension)
     if not issubclass(cls, sdk.AppExtensionBase | sdk.FuncExtensionBase):
         raise TypeError(f"scope() takes an extension, a class or an instance, not {extension!r}")
     options = {"include": include, "exclude": exclude, "triggers": triggers, "priority": priority}
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    check_scope(cls.__name__, given)
     if issubclass(cls, AppExtensionBase | FuncExtensionBase):
         for name, value in given.items():
             setattr(extension, name, value)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
+from ..function import signature_of
 
 _TRUE, _FALSE = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
 _LISTS = (list, tuple, set, frozenset)
@@ -63,7 +64,7 @@ def configure(name: str, extension: Any, environ: Mapping[str, str]) -> bool:
 
 
 def _options(call: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    signature = inspect.signature(call).parameters.values()
+    signature = signature_of(call).parameters.values()
     return {each.name: each for each in signature if each.kind in (each.KEYWORD_ONLY, each.POSITIONAL_OR_KEYWORD)}
 
 
@@ -85,10 +86,7 @@ def _parameter(
 
 
 def _convert(text: str, parameter: inspect.Parameter, call: Callable[..., Any], setting: str) -> Any:
-    try:
-        annotation = typing.get_type_hints(call).get(parameter.name, Any)
-    except Exception:  # a name that is imported for type checkers only
-        annotation = Any
+    annotation = _annotation_of(parameter, call)
     if annotation in (Any, object) and parameter.default not in (None, parameter.empty):
         annotation = type(parameter.default)
     try:
@@ -99,6 +97,22 @@ def _convert(text: str, parameter: inspect.Parameter, call: Callable[..., Any], 
             f"the setting {setting} cannot be a {shown}, as configure() wants it: {error}",
             hint=_example(annotation, setting),
         ) from None
+
+
+def _annotation_of(parameter: inspect.Parameter, call: Callable[..., Any]) -> Any:
+    """What a parameter is annotated with, by itself: what cannot be read of others makes no difference to it."""
+    if parameter.annotation is parameter.empty:
+        return Any
+
+    def holder() -> None:
+        """Has no annotation but this one."""
+
+    holder.__annotations__ = {parameter.name: parameter.annotation}
+    names = getattr(inspect.unwrap(getattr(call, "__func__", call)), "__globals__", {})
+    try:
+        return typing.get_type_hints(holder, names)[parameter.name]
+    except Exception:  # a name that is imported for type checkers only
+        return Any
 
 
 def convert(text: str, annotation: Any) -> Any:

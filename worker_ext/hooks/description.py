@@ -9,7 +9,7 @@ from typing import Any
 
 from ..function import Function
 from .discovery import SETTING, Named
-from .hook import ARGUMENTS, find, is_ours, problem_of, scope_of
+from .hook import ARGUMENTS, find, is_ours, misplaced, problem_of, scope_of
 from .registry import Registry
 
 
@@ -34,7 +34,7 @@ def describe(registry: Registry, functions: Sequence[Function], named: Iterable[
         applying = registry.app_level if level == "app" else registry.function_level
         scope = [function.name for function in functions if any(one is owner for one in applying(function))]
         calls = {name: call for name in ARGUMENTS if (call := find(owner, name)) is not None}
-        problems = {name: problem_of(name, call) for name, call in calls.items()}
+        problems = {name: misplaced(owner, name) or problem_of(name, call) for name, call in calls.items()}
         described.append(
             {
                 "order": order,

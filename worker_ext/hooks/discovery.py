@@ -147,8 +147,12 @@ def _is_module(name: str) -> bool:
 
 
 def _broken(name: str, point: EntryPoint, error: BaseException) -> ConfigurationError:
-    frames = traceback.extract_tb(error.__traceback__)
-    where = frames[-1] if frames else None
+    # Not the frames of what imports: the mistake is in what it imports.
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    places = [(frame.filename, frame.lineno) for frame in frames if frame.filename != __file__]
+    if isinstance(error, SyntaxError) and error.filename:
+        places.append((error.filename, error.lineno))
+    file, line = places[-1] if places else (None, None)
     module = getattr(error, "name", None)
     if isinstance(error, ModuleNotFoundError) and module and point.module.startswith(module):
         reason = f"its package has no module {module}: its installation is damaged"
@@ -156,8 +160,8 @@ def _broken(name: str, point: EntryPoint, error: BaseException) -> Configuration
         reason = f"{type(error).__name__}: {error}"
     return ConfigurationError(
         f"the extension {name} ({_package(point)}) is installed but cannot be imported: {reason}",
-        file=where.filename if where else None,
-        line=where.lineno if where else None,
+        file=file,
+        line=line,
         hint=f"Install it anew, or take it out of {SETTING}:  "
         f"{sys.executable} -m pip install --force-reinstall {_project(point)}",
     )

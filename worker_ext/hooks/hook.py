@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from azure.functions import AppExtensionBase as SdkAppExtensionBase
 from azure.functions import FuncExtensionBase as SdkFuncExtensionBase
 
-from ..function import is_async_callable
+from ..function import is_async_callable, signature_of
 from . import base
 from .scope import SCOPE, Scope
 
@@ -82,26 +82,47 @@ def find(owner: Any, name: str) -> Callable[..., Any] | None:
     return call  # type: ignore[no-any-return]
 
 
+def misplaced(owner: Any, name: str) -> str | None:
+    """Why the hook of that name is not run although an extension has it: it is one of the other kind of extension.
+
+    :returns: ``None`` if it has none, or has its own as well, which may call the other one.
+    """
+    is_app_level = isinstance(owner, type)
+    own = f"{name.removesuffix(APP_LEVEL)}{APP_LEVEL if is_app_level else ''}"
+    if own == name or name in _OWN or find(owner, name) is None or find(owner, own) is not None:
+        return None
+    kinds = ["application-level", "function-level"]
+    of, others = kinds if is_app_level else reversed(kinds)
+    cls = owner if isinstance(owner, type) else type(owner)
+    return f"{cls.__qualname__} is {of}, and this is a hook of {others} extensions; its own is called {own}"
+
+
 def problem_of(name: str, call: Callable[..., Any]) -> str | None:
     """Why ``call`` cannot be the hook of that name, with its place; ``None`` if it can."""
     arguments = ARGUMENTS[name]
+    if not callable(call):
+        return f"it is {call!r}, which cannot be called"
+    beneath = inspect.unwrap(call)
     if name.startswith("around_invocation"):
-        beneath = inspect.unwrap(call)
         if is_async_callable(beneath):
             arguments = (*arguments, "call_next")
         elif inspect.isasyncgenfunction(beneath):
-            return _declared(call, "is an async generator: an around that awaits takes call_next and does not yield")
+            return _declared(
+                call, ", which is an async generator: an around that awaits takes call_next instead of yielding"
+            )
         elif not inspect.isgeneratorfunction(beneath):
-            return _declared(call, "neither yields nor is async def, so that the function could never be called")
+            return _declared(call, ", which neither yields nor is async def: the function could never be called")
+    elif inspect.isgeneratorfunction(call) or inspect.isasyncgenfunction(call):
+        return _declared(call, ", which yields: nothing in it would ever run, as only an around hook may do that")
     elif name == "on_log" and is_async_callable(call):
-        return _declared(call, "is async def, but lines come from any thread and cannot wait for the event loop")
+        return _declared(call, ", which is async def: lines come from any thread and cannot wait for an event loop")
     return _signature_problem(call, arguments)
 
 
 def _signature_problem(call: Any, arguments: tuple[str, ...]) -> str | None:
     """Why ``call`` cannot be called with these positional arguments, or ``None`` if it can."""
     try:
-        signature = inspect.signature(call)
+        signature = signature_of(call)
     except (TypeError, ValueError):
         return None  # written in C: no signature to hold it to
     first = next(iter(signature.parameters), None)
@@ -114,11 +135,11 @@ def _signature_problem(call: Any, arguments: tuple[str, ...]) -> str | None:
             return None
         except TypeError as error:
             reason = str(error)
-    return _declared(call, f"but is called with ({', '.join(arguments)}): {reason}")
+    return _declared(call, f" but is called with ({', '.join(arguments)}): {reason}")
 
 
 def _declared(call: Any, mismatch: str) -> str:
     code = getattr(inspect.unwrap(getattr(call, "__func__", call)), "__code__", None)
     where = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
     name = getattr(call, "__qualname__", repr(call))
-    return f"it is declared as {name}{inspect.signature(call)}{where} {mismatch}"
+    return f"it is declared as {name}{signature_of(call)}{where}{mismatch}"

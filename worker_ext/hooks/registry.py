@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..function import Function, is_async_callable
-from .hook import APP_LEVEL, Hook, find, is_ours, problem_of, scope_of
+from .hook import APP_LEVEL, ARGUMENTS, Hook, find, is_ours, misplaced, problem_of, scope_of
 from .required import EVERYTHING, Abilities, Refusal, refusals
 from .scope import admits
 from .sdk import extensions
@@ -55,7 +55,7 @@ class Registry:
         self._enabled = enabled
         self._abilities = abilities
         self._elsewhere = elsewhere
-        self._refused: set[str] = set()
+        self._refused: set[tuple[str, str, str]] = set()
         self._failed: list[Refusal] = []
 
     @property
@@ -90,6 +90,10 @@ class Registry:
 
     def load_hooks_for(self, function: Function) -> tuple[Hook, ...]:
         """The hooks that run when ``function`` has been loaded: function-level ones first."""
+        for owner in (*self.function_level(function), *self.app_level(function)):
+            for name in ARGUMENTS:
+                if problem := misplaced(owner, name):
+                    self._tell(_name(owner), name, problem)
         return (
             *self._usable(self.function_level(function), "post_function_load"),
             *self._usable(self.app_level(function), f"post_function_load{APP_LEVEL}"),
@@ -138,15 +142,24 @@ class Registry:
             call = find(owner, name)
             if call is None:
                 continue  # nobody overrode it: it costs nothing
-            extension = owner.__name__ if isinstance(owner, type) else type(owner).__name__
+            extension = _name(owner)
             logger = logging.getLogger(extension)
             problem = _unawaited(call) if name in self._elsewhere else problem_of(name, call)
-            if problem is not None and problem not in self._refused:
-                self._refused.add(problem)
-                logger.error("%s is not run: %s", name, problem)
+            if problem is not None:
+                self._tell(extension, name, problem)
             elif problem is None and name not in self._elsewhere:
                 required = is_ours(owner) and owner.required
                 yield Hook(extension, name, call, logger, is_async_callable(inspect.unwrap(call)), required)
+
+    def _tell(self, extension: str, name: str, problem: str) -> None:
+        """Say once why a hook is not run."""
+        if (extension, name, problem) not in self._refused:
+            self._refused.add((extension, name, problem))
+            logging.getLogger(extension).error("%s is not run: %s", name, problem)
+
+
+def _name(owner: Any) -> str:
+    return owner.__name__ if isinstance(owner, type) else type(owner).__name__
 
 
 def _unawaited(call: Any) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from ..function import Function
 Target = Callable[[Function], bool]
 """Says whether a function is one of those that an extension has been attached to."""
 
-Patterns = str | Iterable[str]
+Patterns = str | Collection[str]
 """One pattern or several, with the wildcards of :mod:`fnmatch`; upper and lower case are the same."""
 
 
@@ -26,6 +26,24 @@ class Scope(NamedTuple):
     exclude: Patterns = ()
     triggers: Patterns = "*"
     priority: int = 0
+
+
+def check_scope(extension: str, given: Mapping[str, Any]) -> None:
+    """Refuse what cannot be a scope, where it is said.
+
+    :param extension: the extension's name.
+    :param given: ``include``, ``exclude``, ``triggers`` and ``priority``, if they are said.
+    :raises TypeError: if a pattern is no text, or a priority no number.
+    """
+    for name in Scope._fields:
+        value = given.get(name, "*" if name != "priority" else 0)
+        if isinstance(value, property):  # told when it is asked for
+            continue
+        if name == "priority":
+            if not isinstance(value, (int, float)):
+                raise TypeError(f"the priority of {extension} is a number, not {value!r}")
+        elif not isinstance(value, Collection) or not all(isinstance(pattern, str) for pattern in value):
+            raise TypeError(f"the {name} of {extension} is a pattern (a text) or several, not {value!r}")
 
 
 def target_of(attached_to: Any) -> Target:

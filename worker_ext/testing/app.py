@@ -79,7 +79,7 @@ class LocalApp:
         self._running = 0
         self._runtime = AzureRuntime()
         self._router: Router[str] = Router()
-        self._names: list[str] = []
+        self._names: list[str] | None = None
         self._capture = contextlib.ExitStack()
         self._collector: LogCollector
         self._worker: Worker
@@ -110,7 +110,7 @@ class LocalApp:
             raise app.problems[0]
         self._names = [loaded.function.name for loaded in app.functions]
         self._router = self._make_router()
-        self.timers.add(map(self._runtime.bound, self._names))
+        self.timers.add(map(self._runtime.bound, self._loaded()))
 
     async def close(self) -> None:
         """Wait for what is still running, and end the worker."""
@@ -122,12 +122,19 @@ class LocalApp:
 
     @property
     def functions(self) -> list[str]:
-        """The names of its functions."""
-        return list(self._names)
+        """The names of its functions.
+
+        :raises ConfigurationError: if the app has not been loaded.
+        """
+        return list(self._loaded())
 
     @property
     def extensions(self) -> list[str]:
-        """The names of the extensions whose hooks can run."""
+        """The names of the extensions whose hooks can run.
+
+        :raises ConfigurationError: if the app has not been loaded.
+        """
+        self._loaded()
         return self._registry.extensions()
 
     def bound(self, name: str) -> BoundFunction:
@@ -135,10 +142,10 @@ class LocalApp:
 
         :raises ConfigurationError: if there is none.
         """
-        found = next((known for known in self._names if known.lower() == name.lower()), None)
+        found = next((known for known in self._loaded() if known.lower() == name.lower()), None)
         if found is None:
-            near = get_close_matches(name, self._names, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"It has: {', '.join(self._names)}."
+            near = get_close_matches(name, self._loaded(), n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"It has: {', '.join(self._loaded())}."
             raise ConfigurationError(f"the app has no function {name!r}", file=self.script, hint=hint)
         return self._runtime.bound(found)
 
@@ -205,6 +212,11 @@ class LocalApp:
             if not self._running:
                 self._capture.close()
 
+    def _loaded(self) -> list[str]:
+        if self._names is None:
+            raise not_open()
+        return self._names
+
     def _load_functions(self) -> LoadedApp:
         make_importable(self.script_root)
         load_named(provided={"worker-ext": __version__})
@@ -216,7 +228,7 @@ class LocalApp:
         has_settings = (self.script_root / "host.json").is_file()
         host = load_host_json(self.script_root, os.environ) if has_settings else None
         router = Router[str](host.http.route_prefix if host else "api")
-        for bound in map(self._runtime.bound, self._names):
+        for bound in map(self._runtime.bound, self._loaded()):
             if bound.is_http:
                 hosted = HostedFunction(bound.function.name, bound.trigger.binding.raw)
                 router.add(hosted.route, hosted.methods, hosted.name, owner=hosted.name)
@@ -225,6 +237,11 @@ class LocalApp:
     def _take_lines(self, invocation_id: str, lines: list[LogRecord]) -> None:
         result = self._results.get(invocation_id)
         (self.logs if result is None else result.logs).extend(lines)
+
+
+def not_open() -> ConfigurationError:
+    """The error of asking a client something before or after it is there to answer."""
+    return ConfigurationError("the client is not open", hint="Use it in its `with` block, or `async with`.")
 
 
 def _find(source: AppSource) -> tuple[Any, Path]:

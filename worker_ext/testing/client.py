@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,13 +13,13 @@ from ..runtimes.azure.bindings import BoundFunction
 from ..runtimes.azure.http_payload import decode_response, encode_request
 from ..runtimes.azure.trigger_payload import Retry, encode_trigger
 from ..runtimes.failure import user_traceback
-from .app import AppSource, LocalApp
+from .app import AppSource, LocalApp, not_open
 from .clock import Clock
 from .http import BASE_URL, encode_http
 from .inputs import decode_outputs, encode_inputs, metadata_for, unknown_inputs
 from .portal import Portal
 from .result import Headers, InvocationResult, Response
-from .world import stage
+from .stage import stage
 
 T = TypeVar("T")
 Answered = TypeVar("Answered")
@@ -180,6 +179,8 @@ class _Client(ABC, Generic[Answered, Invoked, Passed]):
             given = data
             if binding.type == "timerTrigger" and data is None:
                 given = self._app.timers.fire(bound.function.name, past_due)
+            if given is None and bound.is_http:
+                raise _needs_a_request(name)
             if given is None:
                 raise ConfigurationError(
                     f"a {binding.type} gives data, and trigger({name!r}) says none",
@@ -224,10 +225,7 @@ class _Client(ABC, Generic[Answered, Invoked, Passed]):
         if bound.is_http:
             payload = encode_request("GET", BASE_URL.encode(), None, b"", [])
             if sent:
-                raise ConfigurationError(
-                    f"{name} is started by an HTTP request",
-                    hint="Send one, as in client.get('/api/…'), or give it an azure.functions.HttpRequest.",
-                )
+                raise _needs_a_request(name)
         else:
             known = {**metadata_for(bound.trigger.binding, self.clock), **metadata}
             payload = encode_trigger(sent, metadata=known, retry=retry)
@@ -235,6 +233,13 @@ class _Client(ABC, Generic[Answered, Invoked, Passed]):
         if answer is not None:
             result.outputs = decode_outputs(answer.outputs)
         return result
+
+
+def _needs_a_request(name: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{name} is started by an HTTP request",
+        hint="Send one, as in client.get('/api/…'), or give it an azure.functions.HttpRequest.",
+    )
 
 
 class FunctionAppClient(_Client[Response, InvocationResult, list[InvocationResult]]):
@@ -276,33 +281,29 @@ class FunctionAppClient(_Client[Response, InvocationResult, list[InvocationResul
         """Wait for what is running, and leave the process as it was."""
         portal, self._portal = self._portal, None
         if portal is not None:
-            try:
-                portal.run(self._app.close())
-            finally:
-                portal.stop()
-                stage.remove(self._app.world)
+            with stage.turn(self._app.world):
+                try:
+                    portal.run(self._app.close())
+                finally:
+                    portal.stop()
+                    stage.remove(self._app.world)
 
     def _open(self) -> Portal:
         if self._portal is None:
-            stage.add(self._app.world)
-            portal = Portal()
-            try:
-                portal.run(self._app.load())
-            except BaseException:
-                portal.stop()
-                stage.remove(self._app.world)
-                raise
-            self._portal = portal
+            with stage.turn(self._app.world, opens=True):
+                portal = Portal()
+                try:
+                    portal.run(self._app.load())
+                except BaseException:
+                    portal.stop()
+                    raise
+                self._portal = portal
         return self._portal
 
     def _run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         portal = self._open()
-        while (before := stage.take(self._app.world)) is None:
-            stage.wait()
-        try:
+        with stage.turn(self._app.world):
             return portal.run(work())
-        finally:
-            stage.release(before)
 
 
 class AsyncFunctionAppClient(
@@ -316,17 +317,17 @@ class AsyncFunctionAppClient(
     It takes what :class:`FunctionAppClient` takes.
     """
 
+    _is_open = False
+
     async def __aenter__(self) -> AsyncFunctionAppClient:
         """Load the app.
 
         :raises IndexingError: if it, or one of its functions, cannot be loaded.
         """
-        stage.add(self._app.world)
-        try:
-            await self._app.load()
-        except BaseException:
-            stage.remove(self._app.world)
-            raise
+        if not self._is_open:
+            async with stage.async_turn(self._app.world, opens=True):
+                await self._app.load()
+            self._is_open = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -334,15 +335,17 @@ class AsyncFunctionAppClient(
 
     async def aclose(self) -> None:
         """Wait for what is running, and leave the process as it was."""
-        try:
-            await self._app.close()
-        finally:
-            stage.remove(self._app.world)
+        if not self._is_open:
+            return
+        self._is_open = False
+        async with stage.async_turn(self._app.world):
+            try:
+                await self._app.close()
+            finally:
+                stage.remove(self._app.world)
 
     async def _run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        while (before := stage.take(self._app.world)) is None:
-            await asyncio.to_thread(stage.wait)
-        try:
+        if not self._is_open:
+            raise not_open()
+        async with stage.async_turn(self._app.world):
             return await work()
-        finally:
-            stage.release(before)

@@ -3,7 +3,7 @@
 An app and its extensions keep things where a process has one of each: modules in ``sys.modules``, the search path, the
 environment, the tables of registered extensions, what ``configure`` sets. A :class:`World` holds one client's edition
 of all of these. At most one world is *shown*, that is, in its place in the process; showing another puts back what was
-there before it. :data:`stage` sees to it that the world of whoever is called is shown, and stays until the call has
+there before it. :mod:`.stage` sees to it that the world of whoever is called is shown, and stays until the call has
 ended.
 """
 
@@ -13,20 +13,18 @@ import contextlib
 import importlib
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from azure.functions import FuncExtensionBase
+from azure.functions import AppExtensionBase, FuncExtensionBase
 from azure.functions.extension import ExtensionMeta
 
 from ..errors import ConfigurationError
 from ..hooks import sdk
 from ..hooks.discovery import GROUP, SETTING
-from ..invocation import current_invocation
 from ..runtimes.azure import v2
 from ..runtimes.user_code import APP_PACKAGE, is_own
 from .snapshot import Snapshot
@@ -45,7 +43,7 @@ class World:
         anew, with the packages of its extensions.
     :param extensions: the extensions that run in this world: application-level classes and function-level instances,
         which are there already, and functions that make or configure some. ``None`` for those that the functions use.
-    :raises ConfigurationError: if one of them is no extension.
+    :raises ConfigurationError: if one of them is no extension, or a setting is no text.
     """
 
     def __init__(
@@ -59,7 +57,17 @@ class World:
         self._script_root = script_root
         self._fresh = functions is None
         self._functions = functions or ()
+        for name, value in environ.items():
+            if not isinstance(value, str):
+                raise ConfigurationError(
+                    f"the setting {name} is {value!r}, but settings are texts", hint=f"Say it as {str(value)!r}."
+                )
         for extension in extensions or ():
+            if isinstance(extension, ExtensionMeta) and not issubclass(extension, AppExtensionBase):
+                raise ConfigurationError(
+                    f"{extension.__name__} is a function-level extension, of which an instance runs",
+                    hint=f"Give one, or a function that makes one, as in  lambda: {extension.__name__}(…)",
+                )
             if not isinstance(extension, FuncExtensionBase) and not callable(extension):
                 raise ConfigurationError(
                     f"{extension!r} is no extension",
@@ -87,13 +95,14 @@ class World:
             self._begun = True
             wanted = list(self._used(outer) if self._wanted is None else self._wanted)
             self._shared = [extension for extension in wanted if not _registers(extension)]
+        # All of this before anything is put into its place: what then fails is taken back by it.
         self._outer_environ = dict(os.environ)
+        self._outer_path = list(sys.path)
+        self._outer_modules = dict(sys.modules)
         for name, value in self._environ.items():
             _set_variable(name, value)
-        self._outer_path = list(sys.path)
         if self._path is not None:
             sys.path[:] = self._path
-        self._outer_modules = dict(sys.modules)
         sys.modules.update(self._modules)
         self._outer_state = self._snapshot()
         if self._state is not None:
@@ -195,77 +204,3 @@ def _set_variable(name: str, value: str | None) -> None:
         os.environ.pop(name, None)
     else:
         os.environ[name] = value
-
-
-class Stage:
-    """Shows the worlds of open clients, one at a time.
-
-    A call needs its world until it has ended; a call in another world waits for that, unless it is made by the very
-    code that is running (an app that calls another one): then the outer call's world is shown again afterwards.
-    """
-
-    def __init__(self) -> None:
-        self._open: list[World] = []
-        self._shown: World | None = None
-        self._calls = 0
-        self._changed = threading.Condition(threading.RLock())
-
-    def add(self, world: World) -> None:
-        """Begin with a world, which is shown now."""
-        with self._changed:
-            self._open.append(world)
-            try:
-                self._show(world)
-            except BaseException:  # of a function that was to make an extension
-                self.remove(world)
-                raise
-
-    def remove(self, world: World) -> None:
-        """End with a world. The one that was opened last of those that are left is shown."""
-        with self._changed:
-            self._open.remove(world)
-            if self._shown is world:
-                self._show(self._open[-1] if self._open else None)
-
-    def take(self, world: World) -> World | None:
-        """Show a world for a call, and keep it there until :meth:`release`.
-
-        :returns: the world to be given to :meth:`release`; ``None`` if another one is in use.
-        """
-        with self._changed:
-            before = self._shown
-            is_within_a_call = current_invocation.get() is not None
-            if before is not world and self._calls and not is_within_a_call:
-                return None
-            self._show(world)
-            self._calls += 1
-            return before if before is not None and is_within_a_call else world
-
-    def wait(self) -> None:
-        """Wait until a call has ended, or a moment."""
-        with self._changed:
-            self._changed.wait(0.05)
-
-    def release(self, before: World) -> None:
-        """The call has ended.
-
-        :param before: what :meth:`take` returned.
-        """
-        with self._changed:
-            self._calls -= 1
-            if self._calls and before in self._open:
-                self._show(before)
-            self._changed.notify_all()
-
-    def _show(self, world: World | None) -> None:
-        if world is self._shown:
-            return
-        if self._shown is not None:
-            self._shown.hide()
-        self._shown = world
-        if world is not None:
-            world.show()
-
-
-stage = Stage()
-"""The one stage of this process."""

@@ -148,8 +148,8 @@ class BoundFunction:
     def __init__(
         self, name: str, call: Callable[..., Any], bindings: Sequence[Binding], *, directory: str, file: str
     ) -> None:
+        annotations = _annotations(call)  # first: on Python 3.14 a signature fails too, if one cannot be read
         declared = dict(_signature(call).parameters)
-        annotations = _annotations(call)
         bound = {binding.name: binding for binding in bindings if binding.name != RETURN}
         trigger = _the_trigger(bindings)
         self.wants_context = "context" in declared and "context" not in bound

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import IndexingError
-from ...function import Function, definition_of, is_async_callable
+from ...function import Function, definition_of, is_async_callable, signature_of
 from ..user_code import APP_PACKAGE, import_user_module, located, make_package
 from .service import FunctionEntry, code_folders
 
@@ -105,7 +105,7 @@ def _called_by_name(name: str, call: Callable[..., Any], file: str, line: int | 
     :raises IndexingError: if it cannot be called with two.
     """
     try:
-        signature = inspect.signature(call)
+        signature = signature_of(call)
     except (TypeError, ValueError):  # written in C: no signature to hold it to
         return _by_position(call)
     try:
