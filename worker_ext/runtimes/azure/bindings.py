@@ -16,7 +16,7 @@ from azure.functions import meta
 
 from ...context import Context
 from ...errors import IndexingError
-from ...function import Function
+from ...function import Function, signature_of
 from ...invocation import Invocation
 from . import deferred, http_streaming
 from .converters import GenericConverter, Out, accepts, converter_of, has_implicit_return, refuse
@@ -148,8 +148,8 @@ class BoundFunction:
     def __init__(
         self, name: str, call: Callable[..., Any], bindings: Sequence[Binding], *, directory: str, file: str
     ) -> None:
-        annotations = _annotations(call)  # first: on Python 3.14 a signature fails too, if one cannot be read
         declared = dict(_signature(call).parameters)
+        annotations = _annotations(call)
         bound = {binding.name: binding for binding in bindings if binding.name != RETURN}
         trigger = _the_trigger(bindings)
         self.wants_context = "context" in declared and "context" not in bound
@@ -333,7 +333,7 @@ def _return_parameter(bindings: Sequence[Binding], annotation: Any) -> Parameter
 
 def _signature(call: Callable[..., Any]) -> inspect.Signature:
     try:
-        return inspect.signature(call)
+        return signature_of(call)
     except (TypeError, ValueError) as error:
         raise ValueError(f"its signature cannot be read: {error}") from None
 
