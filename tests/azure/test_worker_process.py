@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.hosting import wait_until, write_app
-from support.worker_driving import DrivenWorker, Failure, driven_worker
+from support.worker_driving import DEADLINE, DrivenWorker, Failure, driven_worker
 
 from worker_ext.invocation import LogRecord
 from worker_ext.runtimes import protocol
@@ -210,8 +210,18 @@ def test_a_forked_child_prints_to_the_process_own_stdout(harm: DrivenWorker) -> 
 @pytest.mark.parametrize("how", [pytest.param("fork", marks=POSIX), "spawn"])
 def test_a_function_may_use_multiprocessing(how: str, harm: DrivenWorker) -> None:
     assert harm.http("Multiprocesses", f"/?how={how}").text == "0"
-    printed = [f"child: {how}", f"child logs: {how}"]  # on stdout and on stderr: they come in any order
+    printed = [f"child: {how}", f"child logs: {how}"]  # which need not have come together
     wait_until(lambda: all(any(line.endswith(end) for line in harm.printed) for end in printed), "the child's lines")
+
+
+@POSIX
+@pytest.mark.parametrize("keyword", ["def", "async def"])
+def test_a_worker_whose_descriptors_have_been_closed_ends_and_says_why(keyword: str, tmp_path: Path) -> None:
+    source = HEAD + f"\n@app.route('x')\n{keyword} Closes(req):\n    os.closerange(3, 256)\n    return 'closed'\n"
+    with driven_worker(write_app(tmp_path, {"function_app.py": source})) as worker:
+        worker.request("Closes")
+        assert worker.process.wait(DEADLINE) == 1
+        wait_until(lambda: any("closed file descriptors" in line for line in worker.printed), "the reason")
 
 
 # Its end when the host says stop

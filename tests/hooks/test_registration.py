@@ -404,14 +404,14 @@ class TestSignatures:
         assert trace.names == ["pre", "function"] * 2
         assert errors(worker) == [
             (
-                "ForOne",
-                f"post_invocation_app_level is not run: {ForOne.__qualname__} is function-level, and this is a hook of"
-                " application-level extensions; its own is called post_invocation",
-            ),
-            (
                 "ForAll",
                 f"pre_invocation is not run: {ForAll.__qualname__} is application-level, and this is a hook of"
                 " function-level extensions; its own is called pre_invocation_app_level",
+            ),
+            (
+                "ForOne",
+                f"post_invocation_app_level is not run: {ForOne.__qualname__} is function-level, and this is a hook of"
+                " application-level extensions; its own is called post_invocation",
             ),
         ]
 

@@ -301,46 +301,38 @@ def test_messages_that_ask_for_nothing_are_ignored(make_host):
     assert host.http("hello").return_value.string == "hello nobody"
 
 
-def test_it_finishes_what_runs_when_it_is_told_to_end(make_host):
-    source = """
+WAITS = """
 import asyncio
 import azure.functions as func
 
 app = func.FunctionApp()
 
-@app.route(route="slow")
-async def slow(req: func.HttpRequest) -> str:
-    await asyncio.sleep(0.3)
+@app.route(route="waits")
+async def waits(req: func.HttpRequest) -> str:
+    await asyncio.sleep(SECONDS)
     return "done"
-"""
-    host = make_host({"function_app.py": source})
-    data = messages.TypedData(http=messages.RpcHttp(method="GET", url="http://localhost/"))
-    running = host.invoke("slow", {"req": data})
-    assert host.terminate() == 0
-    assert running.result(host.deadline).return_value.string == "done"
-
-
-HOLD = """
-import asyncio
-import azure.functions as func
-
-app = func.FunctionApp()
-
-@app.route(route="hold")
-async def hold(req: func.HttpRequest) -> str:
-    await asyncio.sleep(3600)
-    return "never"
 """
 
 REQUEST = {"req": messages.TypedData(http=messages.RpcHttp(method="GET", url="http://localhost/"))}
 
 
+def waiting(make_host, seconds, **options):
+    """A host, and an invocation that takes some time."""
+    host = make_host({"function_app.py": WAITS.replace("SECONDS", str(seconds))})
+    return host, host.invoke("waits", REQUEST, **options)
+
+
+def test_it_finishes_what_runs_when_it_is_told_to_end(make_host):
+    host, running = waiting(make_host, 0.3)
+    assert host.terminate() == 0
+    assert running.result(host.deadline).return_value.string == "done"
+
+
 def test_what_has_not_ended_when_the_worker_must_is_told(make_host):
-    host = make_host({"function_app.py": HOLD})
-    running = host.invoke("hold", REQUEST)
+    host, running = waiting(make_host, 3600)
     assert host.terminate(grace=0.1) == 0
     assert isinstance(running.exception(host.deadline), WorkerGone)
-    assert "the host has this worker end after 0.1 s, before these functions have: hold" in host.lines()
+    assert "the host has this worker end after 0.1 s, before these functions have: waits" in host.lines()
 
 
 @pytest.mark.parametrize("seconds", [2**62, -5])
@@ -353,8 +345,7 @@ def test_it_ends_whatever_time_it_is_given(make_host, seconds):
 
 
 def test_what_runs_while_its_environment_is_reloaded_can_be_cancelled_and_is_waited_for(make_host):
-    host = make_host({"function_app.py": HOLD})
-    running = host.invoke("hold", REQUEST, invocation_id="held")
+    host, running = waiting(make_host, 3600, invocation_id="held")
     reload = messages.FunctionEnvironmentReloadRequest(
         environment_variables=dict(os.environ), function_app_directory=str(host.folder)
     )

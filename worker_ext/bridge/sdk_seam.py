@@ -16,7 +16,7 @@ from functools import update_wrapper, wraps
 from pathlib import Path
 from typing import Any
 
-from ..function import Function, definition_of
+from ..function import Function, definition_of, signature_of
 from .bridge import Bridge
 from .contexts import added_context, where_context_is
 from .shape import Inactive, part_of
@@ -60,7 +60,7 @@ def _with_hooks(declared: Any, bridge: Bridge, package: str) -> Any:
     name, call, bindings, trigger = (
         part_of(declared, f"get_{part}")() for part in ("function_name", "user_function", "bindings", "trigger")
     )
-    parameters = inspect.signature(call).parameters
+    parameters = signature_of(call).parameters
     definition = definition_of(call)
     file = definition[0] if definition is not None else _script_file()
     function = Function(
@@ -87,7 +87,7 @@ def _dress(entrance: Any, call: Callable[..., Any], file: str, line: int) -> Non
     update_wrapper(entrance, call)
     if getattr(call, "__annotate__", None) is None:  # what Python 3.14 copies, unless annotations were set by hand
         entrance.__annotations__ = dict(getattr(call, "__annotations__", {}))
-    entrance.__signature__ = inspect.signature(call)
+    entrance.__signature__ = signature_of(call)
     code = entrance.__code__
     entrance.__code__ = code.replace(co_filename=file, co_firstlineno=line - 1, co_name=entrance.__name__)
 

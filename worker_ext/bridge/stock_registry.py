@@ -7,7 +7,6 @@ There each function's entry is replaced, when it is added, or if it is there alr
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 from .. import jsonc
 from ..errors import WorkerExtError
-from ..function import Function, definition_of
+from ..function import Function, definition_of, signature_of
 from .bridge import Bridge
 from .contexts import RUNS_CLASSIC_HOOKS, added_context, where_context_is
 from .shape import Inactive, UnknownShape, module_of, part_of
@@ -75,7 +74,7 @@ def _replace(entries: Any, function_id: str, bridge: Bridge, package: str) -> No
     entry = entries.get(function_id)
     if not set(getattr(entry, "_fields", ())) >= _FIELDS:
         raise UnknownShape(f"{package} keeps functions in another way")
-    parameters = inspect.signature(entry.func).parameters
+    parameters = signature_of(entry.func).parameters
     definition = definition_of(entry.func)
     file = definition[0] if definition is not None else ""
     function = Function(

@@ -16,7 +16,7 @@ import azure.functions as sdk
 
 from ..invocation import LogLine
 from . import sdk as registered
-from .scope import SCOPE, Patterns, Scope, check_scope, target_of
+from .scope import SCOPE, Patterns, Scope, check_scope, class_of, target_of
 
 Attached = TypeVar("Attached")
 
@@ -242,7 +242,7 @@ def scope(
     :param priority: see :class:`AppExtensionBase`.
     :raises TypeError: if it is no extension, or one of these is no pattern, or no number.
     """
-    cls = extension if isinstance(extension, type) else type(extension)
+    cls = class_of(extension)
     if not issubclass(cls, sdk.AppExtensionBase | sdk.FuncExtensionBase):
         raise TypeError(f"scope() takes an extension, a class or an instance, not {extension!r}")
     options = {"include": include, "exclude": exclude, "triggers": triggers, "priority": priority}

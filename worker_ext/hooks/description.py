@@ -11,6 +11,7 @@ from ..function import Function
 from .discovery import SETTING, Named
 from .hook import ARGUMENTS, find, is_ours, misplaced, problem_of, scope_of
 from .registry import Registry
+from .scope import class_of
 
 
 def describe(registry: Registry, functions: Sequence[Function], named: Iterable[Named] = ()) -> list[dict[str, Any]]:
@@ -30,7 +31,7 @@ def describe(registry: Registry, functions: Sequence[Function], named: Iterable[
     owners += [(owner, "function") for owner in registry.function_level()]
     described = []
     for order, (owner, level) in enumerate(owners, start=1):
-        cls = owner if isinstance(owner, type) else type(owner)
+        cls = class_of(owner)
         applying = registry.app_level if level == "app" else registry.function_level
         scope = [function.name for function in functions if any(one is owner for one in applying(function))]
         calls = {name: call for name in ARGUMENTS if (call := find(owner, name)) is not None}

@@ -12,7 +12,7 @@ from azure.functions import FuncExtensionBase as SdkFuncExtensionBase
 
 from ..function import is_async_callable, signature_of
 from . import base
-from .scope import SCOPE, Scope
+from .scope import SCOPE, Scope, class_of
 
 APP_LEVEL = "_app_level"
 """What the names of application-level hooks end with."""
@@ -60,8 +60,7 @@ class Hook(NamedTuple):
 
 def is_ours(owner: Any) -> bool:
     """Whether an extension, a class or an instance, is built on the bases of this package."""
-    cls = owner if isinstance(owner, type) else type(owner)
-    return issubclass(cls, base.AppExtensionBase | base.FuncExtensionBase)
+    return issubclass(class_of(owner), base.AppExtensionBase | base.FuncExtensionBase)
 
 
 def scope_of(owner: Any) -> Any:
@@ -82,19 +81,24 @@ def find(owner: Any, name: str) -> Callable[..., Any] | None:
     return call  # type: ignore[no-any-return]
 
 
+def counterpart(name: str) -> str:
+    """What the hook of that name is called on the other kind of extension."""
+    return name.removesuffix(APP_LEVEL) if name.endswith(APP_LEVEL) else f"{name}{APP_LEVEL}"
+
+
 def misplaced(owner: Any, name: str) -> str | None:
     """Why the hook of that name is not run although an extension has it: it is one of the other kind of extension.
 
     :returns: ``None`` if it has none, or has its own as well, which may call the other one.
     """
-    is_app_level = isinstance(owner, type)
-    own = f"{name.removesuffix(APP_LEVEL)}{APP_LEVEL if is_app_level else ''}"
-    if own == name or name in _OWN or find(owner, name) is None or find(owner, own) is not None:
+    is_app_level, own = isinstance(owner, type), counterpart(name)
+    if name not in ARGUMENTS or name in _OWN or name.endswith(APP_LEVEL) == is_app_level:
+        return None
+    if find(owner, name) is None or find(owner, own) is not None:
         return None
     kinds = ["application-level", "function-level"]
     of, others = kinds if is_app_level else reversed(kinds)
-    cls = owner if isinstance(owner, type) else type(owner)
-    return f"{cls.__qualname__} is {of}, and this is a hook of {others} extensions; its own is called {own}"
+    return f"{class_of(owner).__qualname__} is {of}, and this is a hook of {others} extensions; its own is called {own}"
 
 
 def problem_of(name: str, call: Callable[..., Any]) -> str | None:

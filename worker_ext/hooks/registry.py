@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..function import Function, is_async_callable
-from .hook import APP_LEVEL, ARGUMENTS, Hook, find, is_ours, misplaced, problem_of, scope_of
+from .hook import APP_LEVEL, Hook, counterpart, find, is_ours, misplaced, problem_of, scope_of
 from .required import EVERYTHING, Abilities, Refusal, refusals
-from .scope import admits
+from .scope import admits, class_of
 from .sdk import extensions
 from .switches import FLAG, is_on
 
@@ -90,10 +90,6 @@ class Registry:
 
     def load_hooks_for(self, function: Function) -> tuple[Hook, ...]:
         """The hooks that run when ``function`` has been loaded: function-level ones first."""
-        for owner in (*self.function_level(function), *self.app_level(function)):
-            for name in ARGUMENTS:
-                if problem := misplaced(owner, name):
-                    self._tell(_name(owner), name, problem)
         return (
             *self._usable(self.function_level(function), "post_function_load"),
             *self._usable(self.app_level(function), f"post_function_load{APP_LEVEL}"),
@@ -139,15 +135,16 @@ class Registry:
 
     def _usable(self, owners: Iterable[Any], name: str) -> Iterator[Hook]:
         for owner in owners:
-            call = find(owner, name)
-            if call is None:
-                continue  # nobody overrode it: it costs nothing
-            extension = _name(owner)
+            call, extension = find(owner, name), class_of(owner).__name__
+            if call is None:  # nobody overrode it: it costs nothing
+                if problem := misplaced(owner, other := counterpart(name)):
+                    self._tell(extension, other, problem)
+                continue
             logger = logging.getLogger(extension)
             problem = _unawaited(call) if name in self._elsewhere else problem_of(name, call)
             if problem is not None:
                 self._tell(extension, name, problem)
-            elif problem is None and name not in self._elsewhere:
+            elif name not in self._elsewhere:
                 required = is_ours(owner) and owner.required
                 yield Hook(extension, name, call, logger, is_async_callable(inspect.unwrap(call)), required)
 
@@ -156,10 +153,6 @@ class Registry:
         if (extension, name, problem) not in self._refused:
             self._refused.add((extension, name, problem))
             logging.getLogger(extension).error("%s is not run: %s", name, problem)
-
-
-def _name(owner: Any) -> str:
-    return owner.__name__ if isinstance(owner, type) else type(owner).__name__
 
 
 def _unawaited(call: Any) -> str | None:

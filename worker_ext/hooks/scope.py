@@ -28,6 +28,11 @@ class Scope(NamedTuple):
     priority: int = 0
 
 
+def class_of(owner: Any) -> type:
+    """The class of an extension: one itself if it is application-level, else that of the instance."""
+    return owner if isinstance(owner, type) else type(owner)
+
+
 def check_scope(extension: str, given: Mapping[str, Any]) -> None:
     """Refuse what cannot be a scope, where it is said.
 

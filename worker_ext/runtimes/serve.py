@@ -18,10 +18,9 @@ from time import sleep  # user code may replace time.sleep, as gevent does
 from typing import NoReturn
 
 from ..errors import WorkerExtError
-from ..transports.any_thread import end_cut_off
 from ..worker.logs import LogCollector, PrintStream
 from .protocol import EVENT_PREFIX, EVENTS_VARIABLE, SECRET_VARIABLE
-from .worker_session import WorkerSession
+from .worker_session import WorkerSession, end_cut_off
 
 _logger = logging.getLogger("worker_ext")
 

@@ -19,6 +19,7 @@ from .app_session import AppSession
 from .arrival import invoke_on_arrival
 from .failure import describe
 from .protocol import COUNT, RESULT_HEAD, Kind, pack_error, pack_json, pack_lines, pack_timeline
+from .worker_session import end_cut_off
 
 if TYPE_CHECKING:
     from ..worker.worker import Done
@@ -56,6 +57,7 @@ class Session(AppSession):
         """
         connection = await connect(self._address, lambda: FrameConnection(self._on_frame, self._on_lost))
         self._connection = connection
+        connection.on_cut_off = end_cut_off
         hello = {"pid": os.getpid(), "python": sys.version}
         connection.send(Kind.HELLO, 0, [self._secret.encode(), pack_json(hello)])
         self._capture()

@@ -8,7 +8,7 @@ import gc
 import os
 import sys
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from .. import __version__
 from ..errors import IndexingError
@@ -97,6 +97,17 @@ class WorkerSession(ABC):
             with contextlib.suppress(Exception):  # user code may have put anything there
                 stream.flush()
         self.logs.flush_all()
+
+
+def end_cut_off() -> NoReturn:
+    """End this process, whose code has closed descriptors that are not its own.
+
+    Nothing can be answered any more, and the loop would wait for ever, with the connection held open: the other side
+    would never learn of it.
+    """
+    with contextlib.suppress(OSError):
+        os.write(2, b"the app has closed file descriptors that its worker needs; the worker ends\n")
+    os._exit(1)
 
 
 def sdk_unusable(error: ImportError) -> IndexingError:

@@ -283,7 +283,7 @@ def _declared(file: Path) -> messages.RpcFunctionMetadata:
         entry_point=declared.get("entryPoint", ""),
         language="python",
     )
-    for binding in declared["bindings"]:
+    for binding in declared.get("bindings", ()):
         info = function.bindings[binding["name"]]
         info.type = binding["type"]
         info.direction = messages.BindingInfo.Direction.Value(binding.get("direction", "in"))

@@ -19,6 +19,7 @@ from typing import Any, Generic, Protocol
 
 from azure.functions import AppExtensionBase, FuncExtensionBase
 
+from ..hooks.scope import class_of
 from .holders import (
     NAMESPACES,
     Attributes,
@@ -32,7 +33,7 @@ from .holders import (
     of_function,
     within,
 )
-from .used import NOT_EXTENSIONS, class_of, packages_of, top
+from .used import NOT_EXTENSIONS, packages_of, top
 
 _TEST_MODULES = ("__main__", "conftest", "test_*", "*_test")
 _TEST_PACKAGES = {"tests", "test"}

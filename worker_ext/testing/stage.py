@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 
 from ..errors import ConfigurationError
-from ..invocation import current_invocation
 from .world import World
 
 _has_a_turn: ContextVar[bool] = ContextVar("_has_a_turn", default=False)
@@ -95,7 +94,7 @@ class Stage:
         """
         with self._changed:
             before = self._shown
-            is_within_a_turn = current_invocation.get() is not None or _has_a_turn.get()
+            is_within_a_turn = _has_a_turn.get()
             if before is not world and self._turns and not is_within_a_turn:
                 return None
             if opens:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
+from ..hooks.scope import class_of
+
 NOT_EXTENSIONS = {"azure", "worker_ext", "builtins", "__main__"}
 """The top-level packages whose classes are no extensions, though some are bases of these."""
 
@@ -48,11 +50,6 @@ def modules_of(functions: Iterable[Callable[..., Any]]) -> set[str]:
 def packages_of(extensions: Iterable[Any]) -> set[str]:
     """The top-level packages that define these extensions."""
     return {top(class_of(extension).__module__) for extension in extensions} - NOT_EXTENSIONS
-
-
-def class_of(extension: Any) -> type:
-    """The class that is one, or that one is an instance of."""
-    return extension if isinstance(extension, type) else type(extension)
 
 
 def top(module: str) -> str:

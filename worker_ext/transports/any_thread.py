@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import os
 import sys
 import threading
-from typing import NoReturn, cast
-
-
-def end_cut_off() -> NoReturn:
-    """End this process, whose code has closed descriptors that are not its own.
-
-    Nothing can be answered any more, and the loop would wait for ever, with the connection held open: the other side
-    would never learn of it.
-    """
-    with contextlib.suppress(OSError):
-        os.write(2, b"the app has closed file descriptors that its worker needs; the worker ends\n")
-    os._exit(1)
+from collections.abc import Callable
+from typing import cast
 
 
 class AnyThreadProtocol(asyncio.Protocol):
-    """Writes at once, on whichever thread: a short function would take longer to wake the event loop than to run."""
+    """Writes at once, on whichever thread: a short function would take longer to wake the event loop than to run.
+
+    :ivar on_cut_off: what a thread does that finds the descriptor closed behind the loop's back; nothing by default.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -31,6 +23,7 @@ class AnyThreadProtocol(asyncio.Protocol):
         self._lock = threading.Lock()
         self._transport: asyncio.Transport | None = None
         self._descriptor = -1
+        self.on_cut_off: Callable[[], object] | None = None
         self._overflow: list[bytes] = []  # what other threads could not write; in order, before all that comes later
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -59,8 +52,8 @@ class AnyThreadProtocol(asyncio.Protocol):
                     except BlockingIOError:
                         pass
                     except OSError as error:
-                        if error.errno == errno.EBADF and self._transport is not None:
-                            end_cut_off()
+                        if error.errno == errno.EBADF and self._transport is not None and self.on_cut_off is not None:
+                            self.on_cut_off()
                         return  # the other side has gone; the loop is about to notice
                 if not data:
                     return

@@ -71,12 +71,9 @@ class Invocations:
             asyncio.get_running_loop().call_soon(arriving.cancel)  # after its first step, which has been scheduled
         self._worker.cancel(invocation_id)
 
-    def close_shared_memory(self, message: pb.StreamingMessage) -> pb.CloseSharedMemoryResourcesResponse:
-        """Let go of what the host has read."""
-        names = message.close_shared_memory_resources_request.map_names
-        return pb.CloseSharedMemoryResourcesResponse(
-            close_map_results={name: self._outgoing.release(name) for name in names}
-        )
+    def release(self, name: str) -> bool:
+        """Let go of a file of shared memory that the host has read; whether it is one of an invocation of these."""
+        return self._outgoing.release(name)
 
     async def drain(self) -> None:
         """Wait until nothing is running, and every answer has left."""

@@ -24,7 +24,7 @@ from ....transports.grpc_stream import GrpcStream, open_stream
 from ....worker.logs import set_level
 from ...app_path import make_importable
 from ...serve import GRACE, end_without_host
-from ...worker_session import WorkerSession
+from ...worker_session import WorkerSession, end_cut_off
 from .. import http_streaming
 from . import functions_rpc_pb2 as pb
 from . import shared_memory
@@ -114,6 +114,7 @@ class RpcSession(WorkerSession):
             raise ProtocolError(f"the Functions host at {address} cannot be reached: {error}") from None
         self._stream = stream
         stream.watch(end_without_host)
+        stream.on_cut_off = end_cut_off
         start = pb.StreamingMessage(request_id=self._options.request_id)
         start.start_stream.worker_id = self._options.worker_id
         stream.send((start.SerializeToString(),))
@@ -302,10 +303,11 @@ class RpcSession(WorkerSession):
         return [*self._former, *([] if self._invocations is None else [self._invocations])]
 
     def _on_close(self, message: pb.StreamingMessage) -> pb.CloseSharedMemoryResourcesResponse:
-        if self._invocations is not None:
-            return self._invocations.close_shared_memory(message)
-        names = message.close_shared_memory_resources_request.map_names
-        return pb.CloseSharedMemoryResourcesResponse(close_map_results=dict.fromkeys(names, False))
+        """Let go of what the host has read."""
+        names, running = message.close_shared_memory_resources_request.map_names, self._all_invocations()
+        return pb.CloseSharedMemoryResourcesResponse(
+            close_map_results={name: any(invocations.release(name) for invocations in running) for name in names}
+        )
 
     async def _on_reload(self, message: pb.StreamingMessage) -> pb.FunctionEnvironmentReloadResponse:
         """Become the worker of an app, after having been kept ready for any."""
